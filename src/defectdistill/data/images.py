@@ -1,0 +1,115 @@
+"""Turns encoded bytes of any common kind into one form, uint8 RGB, or says in one sentence why it cannot.
+
+Pillow decodes, not OpenCV: OpenCV fills the missing half of a truncated JPEG with grey and reports success, and it
+cannot tell the size before it has decoded everything. Pillow raises on missing data and reads the header alone.
+"""
+
+import io
+import warnings
+
+import numpy as np
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+# Twice Pillow's own limit: it refuses more on opening, whatever the caller allows, since a small file can unpack into
+# gigabytes.
+PIXEL_CEILING = 178_956_970
+
+# Named one by one, because Pillow's other readers include one (EPS) that starts another program on the file's content.
+_FORMATS = ("PNG", "JPEG", "BMP", "TIFF", "WEBP", "GIF", "PPM", "JPEG2000")
+_SIGNATURES = (b"\x89PNG", b"\xff\xd8", b"BM", b"II*\0", b"MM\0*", b"RIFF", b"GIF8", b"P5", b"P6", b"\0\0\0\x0cjP")
+_PHONE_FORMATS = (b"heic", b"heix", b"hevc", b"mif1", b"msf1", b"avif")
+
+
+class BadImage(ValueError):
+    """A file that is no usable image; `reason` is one sentence that a person can act on."""
+
+    def __init__(self, reason: str):
+        super().__init__(reason)
+        self.reason = reason
+
+
+def decode_image(data: bytes, max_pixels: int = PIXEL_CEILING) -> np.ndarray:
+    """Decode a photograph to uint8 RGB (height, width, 3), upright after its EXIF orientation.
+
+    Grey is repeated over the channels; 16 bits become 8 by dividing the full range by 257 (the same rule for every
+    image, so that brightness stays comparable); palettes and CMYK are converted; what is transparent becomes white.
+    Raises `BadImage` for zero bytes, text, damaged or truncated files and for more than `max_pixels` pixels (width
+    times height), the last one before anything is decoded.
+    """
+    image = open_image(data, max_pixels)
+    if image.mode.startswith("I") or image.mode == "F":
+        grey = scale_to_bytes(pixels(image))
+        return np.repeat(grey[:, :, None], 3, axis=2)
+    if "A" in image.getbands() or "transparency" in image.info:
+        image = over_background(image, (255, 255, 255))
+    return np.array(image.convert("RGB"))
+
+
+def open_image(data: bytes, max_pixels: int) -> Image.Image:
+    """Decode to a Pillow image of any mode, upright, all pixels loaded; raises `BadImage` as `decode_image` does."""
+    if not data:
+        raise BadImage("zero bytes: the file is empty; copy it again")
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # Pillow warns of large or damaged files: here each is refused or fine
+            image = Image.open(io.BytesIO(data), formats=_FORMATS)
+            _check_size(image, max_pixels)
+            image.load()
+            _check_end(image, data)
+            return ImageOps.exif_transpose(image)
+    except BadImage:
+        raise
+    except Image.DecompressionBombError as error:
+        raise BadImage(f"larger than {PIXEL_CEILING} pixels, the most that can be decoded; shrink it first") from error
+    except UnidentifiedImageError as error:
+        raise BadImage(_why_not_an_image(data)) from error
+    except Exception as error:  # Pillow's readers raise a dozen kinds on damaged files; one file must not end a run
+        raise BadImage(f"truncated or damaged, its pixels cannot be decoded ({error}); copy it again") from error
+
+
+def pixels(image: Image.Image) -> np.ndarray:
+    """Return the values of a Pillow image with one wide channel (modes `I…`, `F`); raises `BadImage` beyond 16 bits."""
+    values = np.asarray(image)
+    if image.mode == "F" or values.min() < 0 or values.max() > 65535:
+        raise BadImage(f"pixel values of 32 bits (from {values.min()} to {values.max()}); save it with 8 or 16 bits")
+    return values.astype(np.uint16)
+
+
+def scale_to_bytes(values: np.ndarray) -> np.ndarray:
+    """Map uint16 values 0…65535 to uint8 0…255, rounded: 257 steps become one."""
+    return ((values.astype(np.uint32) + 128) // 257).astype(np.uint8)
+
+
+def over_background(image: Image.Image, colour: tuple[int, int, int]) -> Image.Image:
+    """Lay a Pillow image with transparency over an even background `colour` (RGB, 0…255); returns mode RGB."""
+    layer = image.convert("RGBA")
+    return Image.alpha_composite(Image.new("RGBA", layer.size, (*colour, 255)), layer).convert("RGB")
+
+
+def _check_size(image: Image.Image, max_pixels: int) -> None:
+    width, height = image.size
+    if width * height > max_pixels:
+        raise BadImage(
+            f"{width}×{height} = {width * height} pixels, more than the limit of {max_pixels}; "
+            "raise ingest.max_pixels or shrink it"
+        )
+
+
+def _check_end(image: Image.Image, data: bytes) -> None:
+    # Pillow is content when all rows are there, but a PNG without its end mark was cut all the same.
+    if image.format == "PNG" and b"IEND" not in data:
+        raise BadImage("truncated: the end mark of the PNG file is missing; copy it again")
+
+
+def _why_not_an_image(data: bytes) -> str:
+    if data[4:8] == b"ftyp" and data[8:12] in _PHONE_FORMATS:
+        return "a HEIC or AVIF photograph, which cannot be read here; export it as JPEG or PNG"
+    if data.startswith(_SIGNATURES):
+        return "truncated or damaged: it begins like an image, but its header cannot be read; copy it again"
+    try:
+        start = data[:64].decode("utf-8", errors="strict" if len(data) <= 64 else "ignore").split("\n")[0].strip()
+    except UnicodeDecodeError:
+        start = ""
+    if start and start.isprintable():
+        return f"not an image but text, it begins with {start[:30]!r}; replace the file"
+    return "not an image of a known kind (PNG, JPEG, BMP, TIFF, WebP, GIF, PPM, JPEG 2000); convert it to PNG or JPEG"

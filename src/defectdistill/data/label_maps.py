@@ -1,0 +1,111 @@
+"""Makes the label map of each image of a set: from its mask, by threshold, or empty, and keeps count of which."""
+
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+
+from defectdistill.data.errors import DataError
+from defectdistill.data.mask_image import MaskImage, decode_mask
+from defectdistill.data.masks import CODINGS, Table, detect_coding, resolve_table, to_label_map
+from defectdistill.data.preprocess import MODES, content_box, resize_mask
+from defectdistill.data.threshold_mask import threshold_mask
+
+# Where label maps come from: given masks alone, the paper's threshold alone, or the threshold where no mask is given.
+SOURCES = ("given", "threshold", "given_else_threshold")
+
+
+class LabelMaps:
+    """Label maps at the prepared size, 0 background and class index + 1, for the labelled rows of a raw index.
+
+    `rows` are those of `ingest.write_raw`, all with a label; `masks` one of `SOURCES`; `coding` is `auto`, detected
+    over all masks of the set, or one of `masks.CODINGS`. `classes` are the labels in order of name.
+    Raises `DataError` for an unknown setting or a table that does not fit.
+    """
+
+    def __init__(
+        self,
+        raw: Path,
+        rows: list[dict[str, str]],
+        size: int,
+        resize: str,
+        masks: str,
+        coding: str,
+        table: Table | None,
+    ):
+        if resize not in MODES or masks not in SOURCES or size < 1:
+            raise DataError(
+                f"prepare.size={size}, prepare.resize={resize!r}, prepare.masks={masks!r}: give a size above 0, "
+                f"one of {', '.join(MODES)} and one of {', '.join(SOURCES)}"
+            )
+        if coding not in ("auto", *CODINGS):
+            raise DataError(f"prepare.mask_coding={coding!r} is unknown; use auto, {', '.join(CODINGS)}")
+        self.raw, self.size, self.resize, self.masks = raw, size, resize, masks
+        self.classes = sorted({row["label"] for row in rows})
+        given = [row for row in rows if row["mask"] and masks != "threshold"]
+        if not given:
+            coding = "none"
+        elif coding == "auto":
+            coding = detect_coding((self._decode(row) for row in given), len(self.classes), table)
+        self.coding = coding
+        self.table = resolve_table(table, self.classes, coding)
+        self._sources: Counter[str] = Counter()
+        self._empty: list[tuple[str, str]] = []
+        self._marked: Counter[str] = Counter()
+        self._foreign: list[str] = []
+
+    def make(self, row: dict[str, str], shape: tuple[int, int], image: np.ndarray) -> tuple[np.ndarray, str]:
+        """Return the label map uint8 (size, size) of one image, and where it comes from: given, threshold or none.
+
+        `shape` is the original's height and width, `image` the prepared image, uint8 RGB (size, size, 3).
+        """
+        index = self.classes.index(row["label"])
+        if row["mask"] and self.masks != "threshold":
+            label_map, source = self._from_given(row, index), "given"
+        elif self.masks != "given":
+            box = content_box(*shape, self.size, self.resize)
+            label_map, source = np.zeros((self.size, self.size), np.uint8), "threshold"
+            # Within the content alone: the edge of a padded border would be taken for a mark.
+            label_map[box] = threshold_mask(image[box]) * (index + 1)
+        else:
+            label_map, source = np.zeros((self.size, self.size), np.uint8), "none"
+        self._sources[source] += 1
+        return label_map, source
+
+    def empty_on_defect(self) -> list[tuple[str, str]]:
+        """Return (name, label) of the given masks that mark nothing, in classes of which other images are marked.
+
+        A class whose masks are all empty is a normal one: they are right.
+        """
+        return sorted((name, label) for name, label in self._empty if self._marked[label])
+
+    def summary(self) -> dict:
+        """Return `classes`, `size`, `resize` and `masks`: coding, label maps by source, number of `empty_on_defect`."""
+        sources = {source: self._sources[source] for source in ("given", "threshold", "none")}
+        masks = {"coding": self.coding, **sources, "empty_on_defect": len(self.empty_on_defect())}
+        return {"classes": self.classes, "size": self.size, "resize": self.resize, "masks": masks}
+
+    def check(self) -> None:
+        """Raise `DataError` if most marked masks lack their own image's class: the ids are then in another order."""
+        marked = self._marked.total()
+        if 2 * len(self._foreign) > marked:
+            names = ["background", *self.classes]
+            meaning = ", ".join(f"{value} = {names[label]}" for value, label in self.table.items())
+            raise DataError(
+                f"{len(self._foreign)} of {marked} masks, {self._foreign[0]} for one, do not mark the class that their "
+                f"image lies under; the {self.coding} were read as {meaning}: say what they mean by prepare.mask_table "
+                "or force prepare.mask_coding=binary"
+            )
+
+    def _from_given(self, row: dict[str, str], index: int) -> np.ndarray:
+        label_map = to_label_map(self._decode(row), self.coding, index, self.table, row["name"])
+        if label_map.any():
+            self._marked[row["label"]] += 1
+            if not (label_map == index + 1).any():
+                self._foreign.append(row["name"])
+        else:
+            self._empty.append((row["name"], row["label"]))
+        return resize_mask(label_map, self.size, self.resize)
+
+    def _decode(self, row: dict[str, str]) -> MaskImage:
+        return decode_mask((self.raw / row["mask"]).read_bytes())

@@ -1,0 +1,146 @@
+"""Finds out how a set of masks is coded and turns each into a label map: 0 background, class index + 1 elsewhere."""
+
+from collections.abc import Iterable, Mapping, Sequence
+
+import numpy as np
+
+from defectdistill.data.errors import DataError
+from defectdistill.data.mask_image import MaskImage
+
+# How a set can be coded. The first three lead to the same label map and differ in what is reported.
+CODINGS = ("binary", "zero_one", "grey", "labels", "palette", "colours")
+
+# A grey mask that holds nothing above this holds ids: nobody's edges are smoothed from 0 to 32.
+LARGEST_ID = 32
+
+# A colour below this in every channel counts as black: noise that JPEG leaves around a drawing.
+DARKEST_COLOUR = 64
+
+BACKGROUND = "background"
+
+Table = Mapping[str, int | Sequence[int]]
+
+
+def detect_coding(masks: Iterable[MaskImage], class_count: int, table: Table | None = None) -> str:
+    """Return the one of `CODINGS` that explains all `masks` of a set (read once, one at a time).
+
+    A `table` (class name → id or [r, g, b]) decides by its kind of entry. Without one: `binary` 0 and 255, `zero_one`
+    0 and 1, `labels` ids, `grey` anything between 0 and 255 (smoothed edges, or 0/1 and 0/255 mixed), `palette` where
+    palette indices 1…`class_count` mean the same colour in every file, `colours` for all other coloured masks.
+    """
+    grey_values = np.zeros(256, bool)
+    indices: dict[int, tuple[int, ...]] = {}
+    true_colour = same_palette = False
+    for mask in masks:
+        if not mask.is_coloured():
+            grey_values[np.unique(mask.brightness())] = True
+        elif mask.palette is None:
+            true_colour = True
+        else:
+            same_palette = _agrees(mask, indices) and (same_palette or not indices)
+            indices |= {int(i): tuple(mask.palette[i].tolist()) for i in np.unique(mask.values)}
+    if table:
+        return _coding_of_table(table, bool(indices))
+    if true_colour or indices:
+        # Two indices in all cannot tell the classes apart: they mean defect and background.
+        is_ids = same_palette and 1 < max(indices, default=0) <= class_count and not any(indices.get(0, ()))
+        return "palette" if is_ids and not true_colour else "colours"
+    return _coding_of_greys(np.flatnonzero(grey_values[1:]) + 1)
+
+
+def resolve_table(table: Table | None, classes: Sequence[str], coding: str) -> dict[int | tuple[int, ...], int] | None:
+    """Return value in the mask → label (0 background, class index + 1), or None where the image's class decides.
+
+    Without a `table`, ids 1…K are the classes in order, and the other codings need none. A class may be missing from
+    the table (a normal class has no marks). The name `background` gives the background another value than 0 or black.
+    Raises `DataError` for an unknown class, an entry of the wrong kind and a value that stands twice.
+    """
+    if coding not in ("labels", "palette", "colours") or (coding == "colours" and not table):
+        return None
+    if not table:
+        return {label: label for label in range(len(classes) + 1)}
+    entries = {BACKGROUND: 0 if coding != "colours" else (0, 0, 0), **table}
+    result: dict[int | tuple[int, ...], int] = {}
+    for name, value in entries.items():
+        if name != BACKGROUND and name not in classes:
+            raise DataError(f"prepare.mask_table names the class {name!r}; the classes are {', '.join(classes)}")
+        key = _table_key(name, value, coding)
+        if key in result:
+            raise DataError(f"prepare.mask_table gives {value} to {name!r} and to another entry; each needs its own")
+        result[key] = 0 if name == BACKGROUND else list(classes).index(name) + 1
+    return result
+
+
+def to_label_map(
+    mask: MaskImage, coding: str, class_index: int, table: Mapping[int | tuple[int, ...], int] | None, name: str
+) -> np.ndarray:
+    """Turn the mask of an image of class `class_index` into a label map: uint8 (height, width), 0 = background.
+
+    Binary codings: the upper half of the brightness is the image's own class (from 1 on in a mask without a value above
+    32: those are 0/1 or ids). Ids and colours: after `table` as `resolve_table` returns it; colours without a table:
+    what is not black is the image's own class. Raises `DataError` that names `name`, the value and the table where the
+    table lacks an id or colour.
+    """
+    if table is not None:
+        return _by_table(mask, coding, table, name)
+    brightness = mask.brightness()
+    halfway = 128 if brightness.max() > LARGEST_ID else 1
+    lowest = DARKEST_COLOUR if coding == "colours" else halfway
+    return np.where(brightness >= lowest, class_index + 1, 0).astype(np.uint8)
+
+
+def _by_table(mask: MaskImage, coding: str, table: Mapping, name: str) -> np.ndarray:
+    if coding == "colours":
+        values = mask.colours().astype(np.uint32) @ np.array([65536, 256, 1], np.uint32)
+        known = {red * 65536 + green * 256 + blue: label for (red, green, blue), label in table.items()}
+    else:
+        if mask.values.ndim == 3:
+            raise DataError(f"the mask of {name} shows colours, not {coding}; force prepare.mask_coding=colours")
+        values, known = mask.values, table
+    found, position = np.unique(values, return_inverse=True)
+    missing = [int(value) for value in found if int(value) not in known]
+    if missing:
+        raise DataError(_missing_value(missing, coding, table, name))
+    return np.array([known[int(value)] for value in found], np.uint8)[position].reshape(values.shape)
+
+
+def _missing_value(missing: list[int], coding: str, table: Mapping, name: str) -> str:
+    kind, value = "id", str(missing[0])
+    if coding == "colours":
+        kind, value = "colour", str([missing[0] >> 16, missing[0] >> 8 & 255, missing[0] & 255])
+    known = ", ".join(f"{list(key) if isinstance(key, tuple) else key} = {label}" for key, label in table.items())
+    return (
+        f"the mask of {name} holds the {kind} {value} ({len(missing)} such in all), which stands for nothing in the "
+        f"table ({known}; 0 is background, then the classes by name); add it to prepare.mask_table, save the mask "
+        "without smoothed edges, or force another prepare.mask_coding"
+    )
+
+
+def _agrees(mask: MaskImage, indices: Mapping[int, tuple[int, ...]]) -> bool:
+    shown = {int(index): tuple(mask.palette[index].tolist()) for index in np.unique(mask.values)}
+    return all(indices.get(index, colour) == colour for index, colour in shown.items())
+
+
+def _coding_of_table(table: Table, has_palette: bool) -> str:
+    if not all(isinstance(value, int) for value in table.values()):
+        return "colours"
+    return "palette" if has_palette else "labels"
+
+
+def _coding_of_greys(values: np.ndarray) -> str:
+    highest = values.max(initial=0)
+    if highest == 0 or values.tolist() == [255]:
+        return "binary"
+    if highest == 1:
+        return "zero_one"
+    return "labels" if highest <= LARGEST_ID else "grey"
+
+
+def _table_key(name: str, value: int | Sequence[int], coding: str) -> int | tuple[int, ...]:
+    if coding == "colours":
+        if isinstance(value, int) or len(value) != 3 or not all(0 <= channel <= 255 for channel in value):
+            raise DataError(f"prepare.mask_table: {name} = {value}; a colour is [r, g, b], each from 0 to 255")
+        return tuple(value)
+    if not isinstance(value, int) or not 0 <= value <= 255:
+        raise DataError(f"prepare.mask_table: {name} = {value}; an id is a whole number from 0 to 255")
+    return value

@@ -1,0 +1,55 @@
+"""Packed arrays on disk: memory-mapped, read by whole batches, written in one pass and moved into place at the end."""
+
+import hashlib
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+
+from defectdistill.data.tables import read_table
+
+INDEX = "index.csv"
+
+
+def read_index(folder: Path) -> list[dict[str, str]]:
+    """Return the rows of a folder's index.csv, in the order of its arrays."""
+    return read_table(folder / INDEX)
+
+
+def open_array(path: Path) -> np.ndarray:
+    """Return an .npy file memory-mapped for reading; raises FileNotFoundError or ValueError naming a damaged file."""
+    try:
+        # An array without rows cannot be mapped, and needs no memory either.
+        return np.load(path, mmap_mode="r") if path.stat().st_size > 128 else np.load(path)
+    except (ValueError, OSError) as error:
+        raise type(error)(f"{path} cannot be read ({error}); restore it with `dvc checkout` or `dvc repro`") from error
+
+
+def labels_of(folder: Path) -> np.ndarray:
+    """Return the class indices of a folder's images, int64 (N,)."""
+    return np.array([int(row["label"]) for row in read_index(folder)], dtype=np.int64)
+
+
+def fingerprint(folder: Path) -> str:
+    """Return the SHA-256 (64 hex digits) of a folder's images and index: what a store of features belongs to."""
+    digest = hashlib.sha256()
+    for name in (INDEX, "images.npy"):
+        with open(folder / name, "rb") as file:
+            digest.update(hashlib.file_digest(file, "sha256").digest())
+    return digest.hexdigest()
+
+
+@contextmanager
+def replaced_folder(folder: Path) -> Iterator[Path]:
+    """Yield an empty folder beside `folder` that takes its place when the block ends without an error.
+
+    A run that is cut off leaves the old folder, or none, never half of one.
+    """
+    partial = folder.with_name(f".{folder.name}.partial")
+    shutil.rmtree(partial, ignore_errors=True)
+    partial.mkdir(parents=True)
+    yield partial
+    shutil.rmtree(folder, ignore_errors=True)
+    partial.rename(folder)

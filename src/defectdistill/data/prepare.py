@@ -1,0 +1,90 @@
+"""Makes the arrays that everything later reads: one size, masks as label maps, split by group before anything else."""
+
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.lib.format import open_memmap
+from tqdm import tqdm
+
+from defectdistill.data.images import decode_image
+from defectdistill.data.label_maps import LabelMaps
+from defectdistill.data.masks import Table
+from defectdistill.data.preprocess import resize as resize_image
+from defectdistill.data.split import SIDES, grouped_split
+from defectdistill.data.tables import read_json, read_table, write_json, write_table
+
+
+def prepare(
+    raw: Path,
+    output: Path,
+    size: int,
+    resize: str,
+    masks: str,
+    mask_coding: str,
+    mask_table: Table | None,
+    fractions: Sequence[float],
+    seed: int,
+) -> dict:
+    """Write the arrays of `data/prepared` from what `ingest.write_raw` left in `raw`; return the summary also written.
+
+    `size` in pixels, `resize`, `masks`, `mask_coding` as in `LabelMaps`, `mask_table` as in `masks.resolve_table`,
+    `fractions` and `seed` as in `split.grouped_split`. Written are `train/`, `val/`, `test/` with `images.npy` uint8
+    (N,S,S,3) RGB, `masks.npy` uint8 (N,S,S) label maps and `index.csv` (name, label as class index, group, mask_source
+    given, threshold or none), in order of name; `unlabelled/` with `images.npy` and `index.csv` (name, group);
+    `empty_masks.csv` (name, label) as `LabelMaps.empty_on_defect`; `summary.json`. Raises `DataError` for settings or
+    data that cannot be used.
+    """
+    rows = read_table(raw / "index.csv")
+    labelled, unlabelled = [row for row in rows if row["label"]], [row for row in rows if not row["label"]]
+    sides = grouped_split([row["label"] for row in labelled], [row["group"] for row in labelled], fractions, seed)
+    label_maps = LabelMaps(raw, labelled, size, resize, masks, mask_coding, mask_table)
+    with tqdm(total=len(rows), desc="prepare", unit=" images", disable=None) as progress:
+        for name in SIDES:
+            chosen = [row for row, side in zip(labelled, sides, strict=True) if side == name]
+            _write_side(chosen, raw, output / name, label_maps, progress)
+        _write_unlabelled(unlabelled, raw, output / "unlabelled", size, resize, progress)
+    label_maps.check()
+    write_table(output / "empty_masks.csv", ("name", "label"), label_maps.empty_on_defect())
+    ingested = read_json(raw / "summary.json")
+    summary = {key: ingested[key] for key in ("source", "synthetic", "rejected")} | {
+        "protocol": f"stratified {'/'.join(f'{100 * share:g}' for share in fractions)} by group, seed {seed}",
+        "counts": _counts(labelled, sides),
+        "unlabelled": len(unlabelled),
+        "groups": len({row["group"] for row in labelled}),
+        **label_maps.summary(),
+    }
+    write_json(output / "summary.json", summary)
+    return summary
+
+
+def _counts(rows: list[dict[str, str]], sides: Sequence[str]) -> dict[str, dict[str, int]]:
+    counts = Counter((side, row["label"]) for row, side in zip(rows, sides, strict=True))
+    return {side: {label: counts[side, label] for label in sorted({row["label"] for row in rows})} for side in SIDES}
+
+
+def _write_side(rows: list[dict[str, str]], raw: Path, folder: Path, label_maps: LabelMaps, progress: tqdm) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    size = label_maps.size
+    images = open_memmap(folder / "images.npy", "w+", np.uint8, (len(rows), size, size, 3))
+    masks = open_memmap(folder / "masks.npy", "w+", np.uint8, (len(rows), size, size))
+    index = []
+    for position, row in enumerate(rows):
+        image = decode_image((raw / row["image"]).read_bytes())
+        images[position] = resize_image(image, size, label_maps.resize)
+        masks[position], source = label_maps.make(row, image.shape[:2], images[position])
+        index.append((row["name"], label_maps.classes.index(row["label"]), row["group"], source))
+        progress.update()
+    write_table(folder / "index.csv", ("name", "label", "group", "mask_source"), index)
+
+
+def _write_unlabelled(
+    rows: list[dict[str, str]], raw: Path, folder: Path, size: int, resize: str, progress: tqdm
+) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    images = open_memmap(folder / "images.npy", "w+", np.uint8, (len(rows), size, size, 3))
+    for position, row in enumerate(rows):
+        images[position] = resize_image(decode_image((raw / row["image"]).read_bytes()), size, resize)
+        progress.update()
+    write_table(folder / "index.csv", ("name", "group"), [(row["name"], row["group"]) for row in rows])

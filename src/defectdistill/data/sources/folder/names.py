@@ -1,0 +1,54 @@
+"""What the names of files and folders say: which are images, which hold masks, which say nothing about the class."""
+
+import re
+
+# The first kinds are what cameras write, the last ones are what masks are saved as: of two files that share a stem,
+# the one with the higher rank is the mask. Phone and raw formats stand here so that they are refused with a reason.
+_RANKS = (
+    (".jpg", ".jpeg", ".jpe", ".jfif", ".webp", ".heic", ".heif", ".avif", ".cr2", ".cr3", ".nef", ".arw", ".dng"),
+    (".bmp", ".tif", ".tiff", ".jp2"),
+    (".png", ".ppm"),
+    (".gif", ".pgm", ".pbm"),
+)
+MASK_RANK = {suffix: rank for rank, suffixes in enumerate(_RANKS) for suffix in suffixes}
+
+_WORDS = "masks?|gt|ground[ _-]?truth|labels?|seg|segs|segmentations?|annotations?|annots?|anno"
+_MASK_ENDING = re.compile(rf"^(?P<stem>.+?)[ _.-]+(?:{_WORDS})$", re.IGNORECASE)
+_MASK_FOLDER = re.compile(
+    rf"^(?:{_WORDS}|(?:binary|pixel|label)[ _-]?masks?|segmentation[ _-]?(?:class|masks?))$", re.I
+)
+_IMAGE_FOLDER = re.compile(r"^(?:images?|imgs?|photos?|photographs?|pictures?|pics|(?:jpeg|png)[ _-]?images)$", re.I)
+_SPLIT_FOLDER = re.compile(r"^(?:train|training|val|valid|validation|test|testing)$", re.I)
+_UNLABELLED = re.compile(r"^un[ _-]?label+ed$", re.I)
+_LITTER = re.compile(r"^(?:\..*|thumbs\.db|desktop\.ini|__macosx)$", re.I)
+
+
+def is_litter(name: str) -> bool:
+    """Tell whether a file or folder is hidden or left by a file manager (`Thumbs.db`, `.DS_Store`, `__MACOSX`)."""
+    return bool(_LITTER.match(name))
+
+
+def is_mask_folder(name: str) -> bool:
+    """Tell whether a folder's name means that it holds masks."""
+    return bool(_MASK_FOLDER.match(name))
+
+
+def is_image_folder(name: str) -> bool:
+    """Tell whether a folder's name means no more than that it holds images."""
+    return bool(_IMAGE_FOLDER.match(name))
+
+
+def is_unlabelled(name: str) -> bool:
+    """Tell whether a folder's name means that its images carry no label."""
+    return bool(_UNLABELLED.match(name))
+
+
+def is_structural(name: str) -> bool:
+    """Tell whether a folder's name says nothing about the class: `Imgs`, `photos`, `masks`, `train`."""
+    return is_image_folder(name) or is_mask_folder(name) or bool(_SPLIT_FOLDER.match(name))
+
+
+def without_mask_ending(stem: str) -> str | None:
+    """Return what stands before an ending such as `_mask`, `-gt` or ` label`; None if there is no such ending."""
+    match = _MASK_ENDING.match(stem)
+    return match["stem"] if match else None

@@ -1,0 +1,114 @@
+"""Tells masks from photographs by their names, and finds the photograph that each mask belongs to."""
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from pathlib import PurePosixPath
+
+from defectdistill.data.sample import Rejected
+from defectdistill.data.sources.folder.names import MASK_RANK, is_image_folder, is_mask_folder, without_mask_ending
+
+Masks = dict[PurePosixPath, list[PurePosixPath]]
+
+
+def pair_masks(files: Sequence[PurePosixPath]) -> tuple[dict[PurePosixPath, PurePosixPath | None], list[Rejected]]:
+    """Return image → mask (None where there is none), and what is left out: masks without an image, ambiguous ones.
+
+    A file is a mask if it lies in a mask folder (`masks/CLASS/x.png`, `CLASS/gt/x.png`, `CLASS_mask/x.png` where
+    `CLASS` exists too), if its stem is that of an image beside it and an ending (`x_mask.png`), or if it shares the
+    stem with a file beside it whose kind is the more photographic one (`x.jpg`, then `x.png`). A file that is named
+    like a mask and has no image is left out, never taken for a photograph.
+    """
+    folders = {folder for file in files for folder in file.parents}
+    in_mask_folder = [file for file in files if _is_in_mask_folder(file, folders)]
+    masks, rejected = _pair_beside(sorted(set(files) - set(in_mask_folder), key=str))
+    rejected += _pair_parallel(in_mask_folder, masks, folders)
+    pairs = {}
+    for image, candidates in masks.items():
+        if len(candidates) > 1:
+            rejected.append(Rejected(str(image), f"has several masks ({_named(candidates)}); keep one"))
+        else:
+            pairs[image] = candidates[0] if candidates else None
+    return pairs, rejected
+
+
+def _pair_beside(files: Sequence[PurePosixPath]) -> tuple[Masks, list[Rejected]]:
+    """Return image → masks in the same folder, and the files named like masks that have no image there."""
+    same_stem, endings = defaultdict(list), []
+    for file in files:
+        if without_mask_ending(file.stem) is None:
+            same_stem[file.with_suffix("")].append(file)
+        else:
+            endings.append(file)
+    masks: Masks = {}
+    for group in same_stem.values():
+        ranks = [MASK_RANK[file.suffix.lower()] for file in group]
+        others = [file for file, rank in zip(group, ranks, strict=True) if rank > min(ranks)]
+        masks |= {file: list(others) for file in group if file not in others}
+    rejected = []
+    for file in endings:
+        stem = without_mask_ending(file.stem)
+        images = [image for image in same_stem.get(file.with_name(stem), ()) if image in masks]
+        for image in images:
+            masks[image].append(file)
+        if not images:
+            rejected.append(Rejected(str(file), f"named like a mask, but there is no image {stem!r} beside it"))
+    return masks, rejected
+
+
+def _pair_parallel(files: Sequence[PurePosixPath], masks: Masks, folders: set[PurePosixPath]) -> list[Rejected]:
+    """Add the files of mask folders to the images that they belong to; return those that belong to none or several."""
+    by_stem: Masks = defaultdict(list)
+    for image in masks:
+        by_stem[image.stem].append(image)
+    rejected = []
+    for file in files:
+        owners = _owners(file, by_stem, folders)
+        if len(owners) == 1:
+            masks[owners[0]].append(file)
+        elif owners:
+            reason = f"a mask for {_named(owners)} alike; give the masks the folders of the images"
+            rejected.append(Rejected(str(file), reason))
+        else:
+            rejected.append(Rejected(str(file), "lies in a folder for masks, but no image goes with it; rename one"))
+    return rejected
+
+
+def _owners(
+    mask: PurePosixPath, by_stem: Mapping[str, list[PurePosixPath]], folders: set[PurePosixPath]
+) -> list[PurePosixPath]:
+    candidates = by_stem.get(mask.stem) or by_stem.get(without_mask_ending(mask.stem) or "", [])
+    place = _place(mask, folders)
+    places = {image: _place(image, folders) for image in candidates}
+    same = [image for image in candidates if places[image] == place]
+    # `masks/x.png` goes with `images/CLASS/x.png`, `ground_truth/CLASS/x.png` with `test/CLASS/x.png`.
+    return same or [
+        image for image in candidates if _is_within(place, places[image]) or _is_within(places[image], place)
+    ]
+
+
+def _place(file: PurePosixPath, folders: set[PurePosixPath]) -> list[str]:
+    """Return the folders of a file without those that say only `images` or `masks`, and without mask endings."""
+    names = []
+    for folder in [*file.parents][-2::-1]:
+        if not is_image_folder(folder.name) and not is_mask_folder(folder.name):
+            names.append(_twin(folder, folders) or folder.name)
+    return names
+
+
+def _is_in_mask_folder(file: PurePosixPath, folders: set[PurePosixPath]) -> bool:
+    return any(is_mask_folder(folder.name) or _twin(folder, folders) for folder in file.parents)
+
+
+def _twin(folder: PurePosixPath, folders: set[PurePosixPath]) -> str | None:
+    # A class may be called `torn_label`: the ending counts only where the folder without it exists.
+    stem = without_mask_ending(folder.name)
+    return stem if stem and folder.with_name(stem) in folders else None
+
+
+def _is_within(short: list[str], long: list[str]) -> bool:
+    rest = iter(long)
+    return all(name in rest for name in short)
+
+
+def _named(files: Sequence[PurePosixPath]) -> str:
+    return ", ".join(str(file) for file in files[:3]) + (" …" if len(files) > 3 else "")

@@ -1,0 +1,49 @@
+"""Any folder of photographs as it lies: class folders at any depth, masks beside them or in a tree of their own.
+
+What names mean stands in `names.py`; which file is whose mask in `pairing.py`; which folder is the class in
+`classes.py`. A data set that comes split (`train/`, `test/`) is taken as one and split anew.
+"""
+
+from collections.abc import Iterator
+from pathlib import Path, PurePosixPath
+
+from defectdistill.data.errors import DataError
+from defectdistill.data.sample import Rejected, Sample
+from defectdistill.data.sources.folder.classes import find_classes
+from defectdistill.data.sources.folder.duplicates import find_duplicates
+from defectdistill.data.sources.folder.groups import read_groups
+from defectdistill.data.sources.folder.pairing import pair_masks
+from defectdistill.data.sources.folder.walk import find_images
+
+
+def samples(
+    path: Path, groups: str | None = None, group_column: str | None = None, class_level: int | None = None
+) -> Iterator[Sample | Rejected]:
+    """Yield the images of a folder with class, mask and group, and what is left out with the reason, sorted by name.
+
+    `groups` is a CSV file, its path relative to the folder, see `groups.read_groups`; `group_column` its column;
+    `class_level` as in `classes.find_classes`. Nothing is decoded here. Raises `DataError` where the folder is missing,
+    the classes are ambiguous or the CSV file cannot be used.
+    """
+    root = Path(path)
+    if not root.is_dir():
+        raise DataError(f"ingest.path: there is no folder {str(path)!r}; give the folder that holds the class folders")
+    files, rejected = find_images(root)
+    masks, orphans = pair_masks(files)
+    classes = find_classes(list(masks), class_level)
+    group_of: dict[PurePosixPath, str] = {}
+    if groups is not None:
+        group_of, unknown = read_groups(root / groups, group_column, masks)
+        rejected += unknown
+    rejected += orphans + find_duplicates(root, classes, masks)
+    rejected += [Rejected(str(image), _OUTSIDE) for image in masks if image not in classes]
+    left_out = {item.name for item in rejected}
+    found = [
+        Sample(str(image), label, root / image, root / masks[image] if masks[image] else None, group_of.get(image))
+        for image, label in classes.items()
+        if str(image) not in left_out
+    ]
+    yield from sorted([*found, *rejected], key=lambda item: item.name)
+
+
+_OUTSIDE = "lies in no class folder; put it into the folder of its class, or into 'unlabelled'"

@@ -1,0 +1,99 @@
+"""Splits photographs into train, val and test by group: stratified by class, no group ever on two sides."""
+
+from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from defectdistill.data.errors import DataError
+
+SIDES = ("train", "val", "test")
+
+# Greedy assignment can end in a corner where groups are few; each attempt meets them in another order.
+ATTEMPTS = 30
+
+
+def grouped_split(labels: Sequence[str], groups: Sequence[str], fractions: Sequence[float], seed: int) -> list[str]:
+    """Return `train`, `val` or `test` for each image, given its class and its group.
+
+    Per class the wanted numbers are `fractions` of its images, rounded by largest remainder (train before val before
+    test where equal) and at least 1; groups of one image meet them exactly: 32 at 70/15/15 become 22, 5, 5. Larger
+    groups go first, each to the side that lacks most of its classes; of several seeded orders, the one closest to
+    the wanted numbers is taken. The result depends on the seed and on the set of (label, group) alone, not on the
+    order of the input, as far as images of one class and group are alike. Raises `DataError` where a class has
+    fewer than three groups, or no order brings every class to every side.
+    """
+    if len(fractions) != len(SIDES) or min(fractions) <= 0 or abs(sum(fractions) - 1) > 1e-6:
+        raise DataError(f"split fractions {list(fractions)}: give three above 0 (train, val, test) that add up to 1")
+    members: dict[str, Counter] = defaultdict(Counter)
+    for label, group in zip(labels, groups, strict=True):
+        members[group][label] += 1
+    _check_groups(members, Counter(labels))
+    wanted = {label: _quota(count, fractions) for label, count in sorted(Counter(labels).items())}
+    rng = np.random.default_rng(seed)
+    is_single = all(sum(counts.values()) == 1 for counts in members.values())
+    attempts = [_assign(members, wanted, rng) for _ in range(1 if is_single else ATTEMPTS)]
+    sides, missing, _ = min(attempts, key=lambda attempt: attempt[1:])
+    if missing:
+        raise DataError(
+            f"no split brings every class to train, val and test ({missing} are missing somewhere): "
+            f"{_widest(members)}; give finer groups or add photographs of other objects"
+        )
+    return [sides[group] for group in groups]
+
+
+def _quota(count: int, fractions: Sequence[float]) -> np.ndarray:
+    exact = count * np.asarray(fractions, float)
+    quota = np.floor(exact + 1e-9)
+    # Stable sort: train before val before test where remainders are equal; 1e-9 swallows the rounding of floats.
+    order = np.argsort(-np.round(exact - quota, 9), kind="stable")
+    quota[order[: count - int(quota.sum())]] += 1
+    for side in np.flatnonzero(quota < 1):
+        quota[quota.argmax()] -= 1
+        quota[side] += 1
+    return quota
+
+
+def _assign(
+    members: Mapping[str, Counter], wanted: Mapping[str, np.ndarray], rng: np.random.Generator
+) -> tuple[dict[str, str], int, float]:
+    """Assign every group once; return group → side, how many (class, side) pairs stayed empty, and the misfit."""
+    names = sorted(members)
+    order = sorted((names[i] for i in rng.permutation(len(names))), key=lambda name: -sum(members[name].values()))
+    lacking = {label: quota.copy() for label, quota in wanted.items()}
+    seen = {label: np.zeros(len(SIDES), bool) for label in wanted}
+    left = Counter(label for counts in members.values() for label in counts)
+    sides = {}
+    for name in order:
+        counts = members[name]
+        # Each class weighs by the share of it that the group holds: rare classes are not drowned by common ones.
+        need = sum(number * lacking[label] / wanted[label].sum() for label, number in sorted(counts.items()))
+        for label in counts:
+            if left[label] <= np.count_nonzero(~seen[label]):  # its last groups must fill the sides without it
+                need = need + 1e6 * ~seen[label]
+        side = int(np.argmax(need))
+        sides[name] = SIDES[side]
+        for label, number in counts.items():
+            lacking[label][side] -= number
+            seen[label][side] = True
+            left[label] -= 1
+    missing = sum(int(np.count_nonzero(~flags)) for flags in seen.values())
+    misfit = sum(float(np.abs(rest).sum() / wanted[label].sum()) for label, rest in lacking.items())
+    return sides, missing, round(misfit, 9)
+
+
+def _check_groups(members: Mapping[str, Counter], images: Counter) -> None:
+    for label in sorted(images):
+        number = sum(label in counts for counts in members.values())
+        if number < len(SIDES):
+            raise DataError(
+                f"class {label!r} has {images[label]} images in {number} group(s); at least {len(SIDES)} groups are "
+                f"needed, one each for {', '.join(SIDES)} ({_widest(members)}); add photographs of other objects of "
+                "this class, give finer groups, or leave the class out"
+            )
+
+
+def _widest(members: Mapping[str, Counter]) -> str:
+    name = min(members, key=lambda group: (-len(members[group]), -sum(members[group].values()), group))
+    counts = members[name]
+    return f"the widest group, {name!r}, holds {sum(counts.values())} images of {len(counts)} class(es)"

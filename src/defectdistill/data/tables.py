@@ -1,0 +1,30 @@
+"""Reads and writes the small tables and summaries beside the arrays, with the same bytes on every machine."""
+
+import csv
+import json
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+
+def read_table(path: Path) -> list[dict[str, str]]:
+    """Return the rows of a CSV file written by `write_table`, one dictionary (column name → text) per row."""
+    with path.open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def write_table(path: Path, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
+    """Write a CSV file (UTF-8, lines end with a bare newline): a header of `columns`, then `rows` in that order."""
+    with path.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(columns)
+        writer.writerows(rows)
+
+
+def write_json(path: Path, value: object) -> None:
+    """Write `value` as JSON with sorted keys, indent 2 and a final newline."""
+    path.write_text(json.dumps(value, indent=2, sort_keys=True, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def read_json(path: Path) -> dict:
+    """Return the object that a JSON file holds."""
+    return json.loads(path.read_text(encoding="utf-8"))

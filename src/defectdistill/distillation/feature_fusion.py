@@ -1,0 +1,106 @@
+"""Feature distillation by three fused terms, MSE + β·(1 − cosine) + γ·(1 − SSIM) (cable paper, equation 6)."""
+
+import torch
+import torch.nn.functional as F
+from pytorch_msssim import ssim
+from torch import nn
+
+from defectdistill.distillation.alignment import Alignment, ChannelAverage, match_size
+from defectdistill.models.taps import Tap
+
+TERMS = ("mse", "cosine", "ssim")
+LARGEST_WINDOW = 11
+
+
+def fusion_loss(
+    student: torch.Tensor, teacher: torch.Tensor, beta: float, gamma: float, terms: tuple[str, ...] = TERMS
+) -> dict[str, torch.Tensor]:
+    """Compare two feature maps (N, C, H, W); returns the chosen raw terms and their weighted sum as `total`.
+
+    mse: mean squared error over all values. cosine: 1 − cosine similarity along the channels, mean over positions,
+    in [0, 2]. ssim: 1 − SSIM, see `structure_loss`. total = mse + β·cosine + γ·ssim, in fp32 whatever the input.
+    Raises ValueError for unequal shapes and unknown or no terms.
+    """
+    if student.shape != teacher.shape:
+        raise ValueError(f"student features are {tuple(student.shape)}, the teacher's {tuple(teacher.shape)}: align")
+    if not terms or not set(terms) <= set(TERMS):
+        raise ValueError(f"terms = {terms}: expected one or more of {', '.join(TERMS)}")
+    student, teacher = student.float(), teacher.float()
+    compute = {"mse": F.mse_loss, "cosine": cosine_loss, "ssim": structure_loss}
+    weights = {"mse": 1.0, "cosine": beta, "ssim": gamma}
+    losses = {term: compute[term](student, teacher) for term in TERMS if term in terms}
+    losses["total"] = sum(weights[term] * value for term, value in losses.items())
+    return losses
+
+
+def cosine_loss(student: torch.Tensor, teacher: torch.Tensor) -> torch.Tensor:
+    """1 − cosine similarity of the channel vectors of (N, C, H, W), mean over images and positions, in [0, 2]."""
+    return 1.0 - F.cosine_similarity(student, teacher, dim=1).mean()
+
+
+def structure_loss(student: torch.Tensor, teacher: torch.Tensor) -> torch.Tensor:
+    """1 − SSIM of two feature maps (N, C, H, W) in fp32, mean over images and channels.
+
+    [choice] Both maps go to [0, 1] by the *teacher's* minimum and maximum of each image: SSIM is made for images of
+    a known range, and on signed maps SSIM(x, −x) can be +0.9. The window is Gaussian (σ 1.5), odd, and at most the
+    map's smaller side, up to 11. Raises ValueError for maps under 3 × 3: structure needs neighbours.
+    """
+    side = min(teacher.shape[2:])
+    if side < 3:
+        raise ValueError(
+            f"SSIM on feature maps of {tuple(teacher.shape[2:])}: expected at least 3 × 3; "
+            "use larger images, a level of smaller stride, or distill.terms.ssim: false"
+        )
+    low = teacher.amin(dim=(1, 2, 3), keepdim=True)
+    span = (teacher.amax(dim=(1, 2, 3), keepdim=True) - low).clamp_min(1e-6)
+    window = min(LARGEST_WINDOW, side if side % 2 else side - 1)
+    return 1.0 - ssim((student - low) / span, (teacher - low) / span, data_range=1.0, win_size=window)
+
+
+class FeatureFusion(nn.Module):
+    """The method `feature_fusion`: one alignment a level, the fused loss of each, averaged over the levels [choice].
+
+    `student` and `teacher` map each stride to its tap; `terms` switches the terms (at least one on); `align: False`
+    replaces the learned alignment by `ChannelAverage`.
+    """
+
+    def __init__(
+        self,
+        student: dict[int, Tap],
+        teacher: dict[int, Tap],
+        beta: float,
+        gamma: float,
+        terms: dict[str, bool],
+        align: bool,
+    ):
+        super().__init__()
+        self.beta, self.gamma = beta, gamma
+        self.terms = tuple(term for term, on in terms.items() if on)
+        self.strides = list(teacher)
+        self.alignments = nn.ModuleDict(
+            {
+                str(stride): Alignment(student[stride].channels, tap.channels)
+                if align
+                else ChannelAverage(tap.channels)
+                for stride, tap in teacher.items()
+            }
+        )
+
+    def forward(self, student: dict[int, torch.Tensor], teacher: dict[int, torch.Tensor]) -> dict[str, torch.Tensor]:
+        """{stride: (N, Cₛ, H, W)} and {stride: (N, Cₜ, H, W)} → the raw terms and `total`, scalars.
+
+        Raises ValueError naming a configured level for which either side has no tensor.
+        """
+        levels = []
+        for stride in self.strides:
+            for owner, features in (("student", student), ("teacher", teacher)):
+                if stride not in features:
+                    raise ValueError(f"distill.levels names stride {stride}, but the {owner} gave no features for it")
+            aligned = match_size(self.alignments[str(stride)](student[stride]), teacher[stride])
+            levels.append(fusion_loss(aligned, teacher[stride], self.beta, self.gamma, self.terms))
+        return {name: torch.stack([level[name] for level in levels]).mean() for name in levels[0]}
+
+
+def build(student: dict[int, Tap], teacher: dict[int, Tap], settings: dict) -> FeatureFusion:
+    """Return the method for the given taps and the section `distill` of params.yaml."""
+    return FeatureFusion(student, teacher, settings["beta"], settings["gamma"], settings["terms"], settings["align"])

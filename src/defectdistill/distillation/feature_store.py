@@ -1,0 +1,46 @@
+"""What the frozen teacher says of every image, on disk: packed fp16 arrays in NHWC and a manifest beside them.
+
+One folder a split, one array a level (`train/stride8.npy`, (N, H, W, C)). The manifest names the teacher's content
+hash, the images that were shown and every array, so that a store of another teacher, of other images, or half a store
+is refused by name instead of being learned from. Arrays of another kind (class maps, pooled evidence) can join.
+"""
+
+import json
+from pathlib import Path
+
+import numpy as np
+
+from defectdistill.data.packed import fingerprint, open_array
+
+MANIFEST = "manifest.json"
+
+
+def open_store(folder: Path, split: str, images: Path, strides: list[int]) -> dict[int, np.ndarray]:
+    """Return the stored features of a split as {stride: float16 (N, H, W, C), memory-mapped}.
+
+    Refuses by name, with ValueError or FileNotFoundError: a store that is missing or partial, one made of other
+    images than those in `images`, a stride that is not stored.
+    """
+    path = folder / MANIFEST
+    if not path.is_file():
+        raise FileNotFoundError(f"{path} is missing: no complete feature store in {folder}; run `dvc repro freeze`")
+    stored = json.loads(path.read_text())["splits"].get(split)
+    if stored is None:
+        raise ValueError(f"{folder} holds no features of the split {split!r}; run `dvc repro freeze`")
+    if stored["images"] != fingerprint(images):
+        raise ValueError(f"{folder} is stale: its features are not those of {images}; run `dvc repro freeze`")
+    by_stride = {entry["stride"]: (name, tuple(entry["shape"])) for name, entry in stored["arrays"].items()}
+    arrays = {}
+    for stride in strides:
+        if stride not in by_stride:
+            raise ValueError(
+                f"distill.levels names stride {stride}, but {folder} holds {sorted(by_stride)}: "
+                "add it to freeze.levels, or take it out of distill.levels"
+            )
+        name, shape = by_stride[stride]
+        arrays[stride] = open_array(folder / split / f"{name}.npy")
+        if arrays[stride].shape != shape:
+            raise ValueError(
+                f"{folder}/{split}/{name}.npy is {arrays[stride].shape}, its manifest says {shape}: partial"
+            )
+    return arrays

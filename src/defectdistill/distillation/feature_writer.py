@@ -1,0 +1,57 @@
+"""Ask the frozen teacher once about every image, and write down what it says (read by `feature_store`)."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import torch
+from tqdm import tqdm
+
+from defectdistill.data.packed import fingerprint, open_array, replaced_folder
+from defectdistill.distillation.feature_store import MANIFEST
+from defectdistill.distillation.frozen_teacher import FrozenTeacher
+from defectdistill.models.normalise import normalise
+
+
+def write_store(
+    folder: Path, teacher: FrozenTeacher, teacher_hash: str, splits: dict[str, Path], batch_size: int, autocast: bool
+) -> dict:
+    """Show every image of `splits` ({name: folder with images.npy}) to the teacher once; returns the manifest.
+
+    The whole store is written beside `folder` and moved into place at the end. `autocast` runs the encoder in bf16.
+    Raises ValueError if a feature is not finite in fp16 (the teacher diverged).
+    """
+    manifest = {"teacher": teacher_hash, "splits": {}}
+    with replaced_folder(folder) as partial:
+        for split, images in splits.items():
+            (partial / split).mkdir()
+            manifest["splits"][split] = {
+                "images": fingerprint(images),
+                "arrays": write_features(partial / split, teacher, images, batch_size, autocast),
+            }
+        (partial / MANIFEST).write_text(json.dumps(manifest, indent=2, sort_keys=True) + "\n")
+    return manifest
+
+
+def write_features(folder: Path, teacher: FrozenTeacher, source: Path, batch_size: int, autocast: bool) -> dict:
+    """Write one array a level for the images of `source`; returns {array name: its description}."""
+    images = open_array(source / "images.npy")
+    device = next(teacher.parameters()).device
+    arrays: dict[str, np.ndarray] = {}
+    for start in tqdm(range(0, len(images), batch_size), desc=f"teacher on {folder.name}", unit="batch"):
+        batch = normalise(torch.from_numpy(images[start : start + batch_size]).to(device))
+        with torch.autocast(device.type, torch.bfloat16, enabled=autocast):
+            features = teacher(batch)
+        for stride, feature in features.items():
+            values = feature.permute(0, 2, 3, 1).to(torch.float16).cpu().numpy()  # (B, H, W, C)
+            if not np.isfinite(values).all():
+                raise ValueError(
+                    f"the teacher's features of stride {stride} are not finite in fp16 (image {start} and after): "
+                    "it diverged; lower teacher.lr and train it again"
+                )
+            name = f"stride{stride}"
+            if name not in arrays:
+                shape = (len(images), *values.shape[1:])
+                arrays[name] = np.lib.format.open_memmap(folder / f"{name}.npy", "w+", values.dtype, shape)
+            arrays[name][start : start + batch_size] = values
+    return {name: {"stride": int(name.removeprefix("stride")), "shape": list(a.shape)} for name, a in arrays.items()}

@@ -1,0 +1,83 @@
+"""The teacher as distilling needs it: cut down to the tapped levels, batch norm folded, and frozen for good."""
+
+from pathlib import Path
+
+import torch
+from torch import fx, nn
+from torch.fx.experimental.optimization import fuse
+
+from defectdistill import checkpoint
+from defectdistill.models.encoders import build_encoder, depth_for
+from defectdistill.models.taps import Tap, select_taps
+from defectdistill.models.unet3plus import UNet3Plus
+
+
+class FrozenTeacher(nn.Module):
+    """A segmentation encoder that only looks: evaluation mode whatever `train()` says, no gradients, no buffers moved.
+
+    `config` holds the encoder's name, width, input channels and the strides that are tapped.
+    """
+
+    def __init__(self, config: dict):
+        super().__init__()
+        self.config = config
+        name, strides = config["encoder"], config["strides"]
+        encoder = build_encoder(name, config["in_channels"], config["width"], depth_for(name, max(strides)))
+        by_stride = {tap.stride: tap for tap in encoder.taps}
+        self.taps: dict[int, Tap] = select_taps(by_stride, strides, f"the teacher's encoder {name!r}")
+        self.positions = {stride: list(by_stride).index(stride) for stride in strides}
+        self.encoder = fold_batch_norm(encoder)
+        self.requires_grad_(False)
+        self.eval()
+
+    def train(self, mode: bool = True) -> "FrozenTeacher":
+        """Stay in evaluation mode: batch norm in a frozen network would go on moving otherwise."""
+        return super().train(False)
+
+    @torch.no_grad()
+    def forward(self, x: torch.Tensor) -> dict[int, torch.Tensor]:
+        """(N, in, H, W) float, normalised → {stride: (N, C, H/stride, W/stride)}."""
+        levels = self.encoder(x)
+        return {stride: levels[position] for stride, position in self.positions.items()}
+
+    def save(self, folder: Path) -> None:
+        """Write the folded weights and the config as a checkpoint folder."""
+        checkpoint.save(folder, self.state_dict(), {"frozen_teacher": self.config})
+
+    @classmethod
+    def load(cls, folder: Path) -> "FrozenTeacher":
+        """Rebuild a frozen teacher from its checkpoint folder."""
+        teacher = cls(checkpoint.read_config(folder)["frozen_teacher"])
+        checkpoint.load_into(teacher, folder)
+        return teacher
+
+
+def freeze(model: UNet3Plus, config: dict, strides: list[int]) -> FrozenTeacher:
+    """Return the frozen encoder of a trained model, cut after the deepest of `strides`.
+
+    `config` is what built the model (keys encoder, width, in_channels). Raises ValueError for a stride that its
+    encoder does not have.
+    """
+    config = {key: config[key] for key in ("encoder", "width", "in_channels")} | {"strides": sorted(strides)}
+    teacher = FrozenTeacher(config)
+    cut = build_encoder(
+        config["encoder"], config["in_channels"], config["width"], depth_for(config["encoder"], max(strides))
+    )
+    trained = model.encoder.state_dict()
+    cut.load_state_dict({key: trained[key] for key in cut.state_dict()})
+    teacher.encoder.load_state_dict(fold_batch_norm(cut).state_dict())
+    return teacher
+
+
+def fold_batch_norm(encoder: nn.Module) -> nn.Module:
+    """Return a copy in evaluation mode with each batch norm folded into the convolution before it.
+
+    What the forward pass does not use is dropped. An encoder that torch.fx cannot trace comes back as it is.
+    """
+    encoder.eval()
+    try:
+        folded = fuse(encoder)
+    except (fx.proxy.TraceError, TypeError, RuntimeError):
+        return encoder
+    folded.delete_all_unused_submodules()
+    return folded

@@ -1,0 +1,35 @@
+"""A trained teacher as something to ask: where in these images is a defect?"""
+
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from defectdistill import checkpoint
+from defectdistill.models.normalise import normalise
+from defectdistill.models.unet3plus import UNet3Plus
+
+
+class Segmenter:
+    """A trained teacher: where it sees a defect."""
+
+    def __init__(self, network: UNet3Plus, batch_size: int = 16):
+        self.network = network.eval().to(memory_format=torch.channels_last)
+        self.batch_size = batch_size
+
+    @classmethod
+    def load(cls, folder: str | Path, batch_size: int = 16) -> "Segmenter":
+        """Load a checkpoint folder of a teacher; raises FileNotFoundError or ValueError naming what does not fit."""
+        network = UNet3Plus(**checkpoint.read_config(Path(folder))["unet3plus"])
+        return cls(checkpoint.load_into(network, Path(folder)), batch_size)
+
+    @torch.inference_mode()
+    def __call__(self, images: np.ndarray) -> np.ndarray:
+        """uint8 RGB (N, S, S, 3) → bool (N, S, S), true where a defect of any class has a probability over one half."""
+        device = next(self.network.parameters()).device
+        found = np.empty(images.shape[:3], dtype=bool)
+        for start in range(0, len(images), self.batch_size):
+            part = slice(start, start + self.batch_size)
+            logits = self.network(normalise(torch.from_numpy(images[part]).to(device)))  # (B, C, S, S)
+            found[part] = (logits.amax(dim=1) > 0).cpu().numpy()
+        return found

@@ -1,0 +1,93 @@
+"""Students: any torchvision classifier by name, with its feature levels tapped by stride."""
+
+import contextlib
+from collections.abc import Iterator
+from pathlib import Path
+
+import torch
+import torchvision
+from torch import nn
+
+from defectdistill.checkpoint import load_all_but_head, read_weights
+from defectdistill.models.taps import Tap, find_taps, select_taps
+
+# Short names for the paper's students. [choice] The paper gives no size: the small V3 keeps the idea of a compact one.
+ALIASES = {"shufflenet_v2": "shufflenet_v2_x1_0", "mobilenet_v3": "mobilenet_v3_small"}
+
+
+class Student(nn.Module):
+    """A torchvision classifier that also hands out the features of its levels.
+
+    `network` is the classifier itself, (N, 3, H, W) → logits (N, K).
+    """
+
+    def __init__(self, network: nn.Module):
+        super().__init__()
+        self.network = network
+
+    def taps(self) -> dict[int, Tap]:
+        """Return the feature levels as {stride: Tap}; see `find_taps`."""
+        return find_taps(self.network)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """(N, 3, H, W) float, normalised → logits (N, K)."""
+        output = self.network(x)
+        return getattr(output, "logits", output)  # Inception and GoogLeNet return a named tuple while training
+
+    def forward_with_features(self, x: torch.Tensor, taps: dict[int, Tap]) -> tuple[torch.Tensor, dict]:
+        """(N, 3, H, W) → logits (N, K) and {stride: (N, C, H/stride, W/stride)} of the given taps."""
+        with recorded(self.network, taps) as features:
+            logits = self(x)
+        return logits, features
+
+
+@contextlib.contextmanager
+def recorded(network: nn.Module, taps: dict[int, Tap]) -> Iterator[dict[int, torch.Tensor]]:
+    """Yield a dictionary that the next forward pass fills with {stride: output of the tap's module}."""
+    features: dict[int, torch.Tensor] = {}
+
+    def keep(stride: int):
+        return lambda _module, _inputs, output: features.__setitem__(stride, output)
+
+    handles = [network.get_submodule(tap.module).register_forward_hook(keep(stride)) for stride, tap in taps.items()]
+    try:
+        yield features
+    finally:
+        for handle in handles:
+            handle.remove()
+
+
+def build_student(arch: str, classes: int, weights: str = "none") -> Student:
+    """Return the classifier `arch` (a torchvision model name or one of ALIASES) for `classes` classes.
+
+    `weights` is 'none', 'imagenet' (torchvision downloads them) or a safetensors file or checkpoint folder. Of
+    pretrained weights everything is taken whose name and shape fit; only the head may differ. Raises ValueError for
+    an unknown name, and where weights do not fit.
+    """
+    name = ALIASES.get(arch, arch)
+    known = torchvision.models.list_models(module=torchvision.models)
+    if name not in known:
+        raise ValueError(f"student.arch = {arch!r}: expected one of {', '.join(sorted([*ALIASES, *known]))}")
+    student = Student(torchvision.models.get_model(name, weights=None, num_classes=classes))
+    if weights == "imagenet":
+        pretrained = torchvision.models.get_model_weights(name).DEFAULT.get_state_dict(progress=True, check_hash=True)
+        load_all_but_head(student.network, pretrained, f"the ImageNet weights of {name}")
+    elif weights != "none":
+        prefix = "network."
+        stored = {key.removeprefix(prefix): value for key, value in read_weights(Path(weights)).items()}
+        load_all_but_head(student.network, stored, weights)
+    return student
+
+
+def taps_of(student: Student, strides: list[int]) -> dict[int, Tap]:
+    """Return the student's taps at the given strides; raises ValueError naming those that it does not have."""
+    return select_taps(student.taps(), strides, f"the student {type(student.network).__name__}")
+
+
+def classifier_config(arch: str, classes: list[str], size: int, resize_mode: str) -> dict:
+    """Return the model.json of a classifier: what builds it, its class names in order, and its preprocessing."""
+    return {
+        "student": {"arch": arch},
+        "classes": classes,
+        "preprocessing": {"size": size, "resize": resize_mode, "normalise": "imagenet"},
+    }

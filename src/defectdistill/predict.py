@@ -1,0 +1,72 @@
+"""The one way from photographs to class probabilities: resize, normalise, network, softmax.
+
+`evaluate` and everything that is shipped call it, so that no second preprocessing can drift away from it.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from defectdistill import checkpoint
+from defectdistill.data.preprocess import resize
+from defectdistill.models.normalise import normalise
+from defectdistill.models.students import Student, build_student
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """Probabilities float64 (N, K) that sum to 1, the predicted class names (N), and the entropies (N) in nats."""
+
+    probabilities: np.ndarray
+    classes: list[str]
+    entropy: np.ndarray
+
+
+class Predictor:
+    """A trained student or baseline with its preprocessing."""
+
+    def __init__(self, student: Student, classes: list[str], size: int, resize_mode: str, batch_size: int = 64):
+        self.student = student.eval().to(memory_format=torch.channels_last)
+        self.classes = classes
+        self.size = size
+        self.resize_mode = resize_mode
+        self.batch_size = batch_size
+
+    @classmethod
+    def load(cls, folder: str | Path, batch_size: int = 64) -> "Predictor":
+        """Load a checkpoint folder of a student; raises FileNotFoundError or ValueError naming what does not fit."""
+        folder = Path(folder)
+        config = checkpoint.read_config(folder)
+        if "student" not in config:
+            raise ValueError(f"{folder} holds no classifier (its model.json has {sorted(config)}); give models/student")
+        student = build_student(config["student"]["arch"], len(config["classes"]))
+        checkpoint.load_into(student, folder)
+        preprocessing = config["preprocessing"]
+        return cls(student, config["classes"], preprocessing["size"], preprocessing["resize"], batch_size)
+
+    def __call__(self, images: Sequence[np.ndarray]) -> Prediction:
+        """Classify uint8 RGB images, each (H, W, 3) of any size, or one array (N, S, S, 3)."""
+        if len(images) == 0:
+            return Prediction(np.empty((0, len(self.classes))), [], np.empty(0))
+        starts = range(0, len(images), self.batch_size)
+        probs = np.concatenate([self._probs(images[start : start + self.batch_size]) for start in starts])
+        entropy = -np.sum(probs * np.log(np.clip(probs, 1e-300, None)), axis=1)
+        return Prediction(probs, [self.classes[index] for index in probs.argmax(axis=1)], entropy)
+
+    @torch.inference_mode()
+    def _probs(self, images: Sequence[np.ndarray]) -> np.ndarray:
+        batch = np.stack([self.preprocess(image) for image in images])
+        device = next(self.student.parameters()).device
+        logits = self.student(normalise(torch.from_numpy(batch).to(device)))
+        return torch.softmax(logits.double(), dim=1).cpu().numpy()
+
+    def preprocess(self, image: np.ndarray) -> np.ndarray:
+        """uint8 RGB (H, W, 3) → uint8 (S, S, 3); an image of the right size comes back as it is."""
+        if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3:
+            raise ValueError(f"image of {image.dtype} {image.shape}: expected uint8 (H, W, 3) in RGB order")
+        if image.shape[:2] == (self.size, self.size):
+            return np.ascontiguousarray(image)
+        return resize(image, self.size, self.resize_mode)

@@ -1,0 +1,101 @@
+"""The task of a classifier: label-smoothed cross-entropy, AdamW, warm-up cosine (cable paper, equations 7 to 10)."""
+
+from dataclasses import dataclass
+
+import lightning
+import torch
+import torch.nn.functional as F
+from torchmetrics import MetricCollection
+from torchmetrics.classification import MulticlassAccuracy, MulticlassF1Score, MulticlassRecall
+
+from defectdistill.models.normalise import normalise
+from defectdistill.models.students import Student
+from defectdistill.training.schedule import warmup_cosine
+
+
+@dataclass(frozen=True)
+class Optimisation:
+    """How a classifier is optimised: rates per step, `warmup` and `epochs` in epochs, `label_smoothing` in [0, 1)."""
+
+    lr: float
+    min_lr: float
+    weight_decay: float
+    warmup: float
+    epochs: int
+    label_smoothing: float
+
+
+def classification_metrics(classes: int, prefix: str) -> MetricCollection:
+    """Return accuracy, macro-F1 and macro-recall over `classes` classes, named with `prefix`."""
+    return MetricCollection(
+        {
+            "accuracy": MulticlassAccuracy(classes, average="micro"),
+            "macro_f1": MulticlassF1Score(classes, average="macro"),
+            "macro_recall": MulticlassRecall(classes, average="macro"),
+        },
+        prefix=prefix,
+    )
+
+
+class ClassificationTask(lightning.LightningModule):
+    """Train a student on {"image": uint8 (B, H, W, 3), "label": int64 (B,)}.
+
+    Logged per epoch: train_loss (smoothed, what is minimised), val_loss (plain cross-entropy in nats: smoothing
+    would put a floor under it), accuracy, macro-F1 and macro-recall of both splits, learning_rate.
+    """
+
+    def __init__(self, student: Student, classes: int, optimisation: Optimisation):
+        super().__init__()
+        self.student = student
+        self.classes = classes
+        self.optimisation = optimisation
+        self.train_metrics = classification_metrics(classes, "train_")
+        self.val_metrics = classification_metrics(classes, "val_")
+
+    def training_step(self, batch: dict[str, torch.Tensor]) -> torch.Tensor:
+        """Return the smoothed cross-entropy of a batch, in nats, mean over the images."""
+        logits = self.student(normalise(batch["image"]))
+        loss = self.hard_loss(logits, batch["label"])
+        self.log_training(logits, batch["label"], {"loss": loss})
+        return loss
+
+    def hard_loss(self, logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+        """Cross-entropy of logits (B, K) against labels (B,) smoothed by ε: (1−ε)·onehot + ε/K."""
+        return F.cross_entropy(logits.float(), labels, label_smoothing=self.optimisation.label_smoothing)
+
+    def log_training(self, logits: torch.Tensor, labels: torch.Tensor, losses: dict[str, torch.Tensor]) -> None:
+        """Log training losses under `train_NAME`, and the training metrics, as means over the epoch."""
+        self.train_metrics.update(logits.detach(), labels)
+        self.log_dict(self.train_metrics, on_step=False, on_epoch=True)
+        scalars = {f"train_{name}": value.detach() for name, value in losses.items()}
+        self.log_dict(scalars, on_step=False, on_epoch=True, batch_size=len(labels))
+
+    def on_train_epoch_end(self) -> None:
+        """Log the learning rate of the epoch's last step."""
+        self.log("learning_rate", self.optimizers().param_groups[0]["lr"])
+
+    def validation_step(self, batch: dict[str, torch.Tensor]) -> None:
+        """Log the plain cross-entropy and the metrics of a validation batch."""
+        logits = self.student(normalise(batch["image"]))
+        self.log_validation(logits, batch["label"])
+
+    def log_validation(self, logits: torch.Tensor, labels: torch.Tensor) -> None:
+        """Log val_loss and the validation metrics of logits (B, K)."""
+        self.val_metrics.update(logits, labels)
+        self.log_dict(self.val_metrics, on_step=False, on_epoch=True)
+        loss = F.cross_entropy(logits.float(), labels)
+        self.log("val_loss", loss, on_step=False, on_epoch=True, prog_bar=True, batch_size=len(labels))
+
+    def configure_optimizers(self) -> dict:
+        """AdamW with the rate of `warmup_cosine`, set anew at every step (fractional epochs)."""
+        settings = self.optimisation
+        steps = self.trainer.estimated_stepping_batches / settings.epochs  # in one epoch
+        # lr=1 leaves the schedule's value as it is: LambdaLR multiplies.
+        optimiser = torch.optim.AdamW(self.parameters(), lr=1.0, weight_decay=settings.weight_decay)
+
+        def rate(step: int) -> float:
+            epoch = (step + 1) / steps  # the first step is not spent at rate zero
+            return warmup_cosine(epoch, settings.warmup, settings.epochs, settings.lr, settings.min_lr)
+
+        schedule = torch.optim.lr_scheduler.LambdaLR(optimiser, rate)
+        return {"optimizer": optimiser, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}

@@ -1,0 +1,51 @@
+"""What the machine can do: the number of threads, and the precision that it has in hardware."""
+
+from dataclasses import dataclass
+
+import torch
+
+BF16_CPU_FEATURES = ("amx_bf16", "avx512_bf16")
+
+
+@dataclass(frozen=True)
+class Machine:
+    """What was chosen: accelerator 'cpu', 'gpu' or 'mps', precision 'fp32' or 'bf16'."""
+
+    accelerator: str
+    precision: str
+
+    @property
+    def device(self) -> torch.device:
+        """The torch device of the accelerator."""
+        return torch.device("cuda" if self.accelerator == "gpu" else self.accelerator)
+
+
+def has_fast_bf16(accelerator: str) -> bool:
+    """Whether bf16 arithmetic runs in hardware on 'cpu' or 'gpu' (on a CPU without it, it is slower than fp32)."""
+    if accelerator == "gpu" and torch.cuda.is_available():
+        return torch.cuda.is_bf16_supported(including_emulation=False)
+    if accelerator == "cpu":
+        return any(torch.cpu.get_capabilities().get(feature) for feature in BF16_CPU_FEATURES)
+    return False
+
+
+def choose_accelerator(accelerator: str) -> str:
+    """Resolve 'auto' to 'gpu' (CUDA), 'mps' (Apple) or 'cpu'; other names come back as they are."""
+    if accelerator != "auto":
+        return accelerator
+    if torch.cuda.is_available():
+        return "gpu"
+    return "mps" if torch.backends.mps.is_available() else "cpu"
+
+
+def set_up(threads: int, accelerator: str, precision: str) -> Machine:
+    """Pin the CPU threads, resolve 'auto' for accelerator and precision, print the choice and return it.
+
+    The number of threads is pinned because another one sums in another order and gives other bytes.
+    """
+    torch.set_num_threads(threads)
+    chosen = choose_accelerator(accelerator)
+    if precision == "auto":
+        precision = "bf16" if has_fast_bf16(chosen) else "fp32"
+    print(f"computing in {precision} on {chosen}, {threads} CPU threads")
+    return Machine(chosen, precision)

@@ -1,0 +1,78 @@
+"""The task of the teacher: segment the defect, binary or one channel a class, judged by Dice and IoU."""
+
+import lightning
+import segmentation_models_pytorch as smp
+import torch
+from torch import nn
+from torchmetrics.classification import BinaryF1Score, BinaryJaccardIndex
+
+from defectdistill.models.normalise import normalise
+
+
+class SegmentationLoss(nn.Module):
+    """Binary cross-entropy on logits, alone ('bce', the paper's) or plus soft Dice ('bce_dice'), both in fp32."""
+
+    def __init__(self, name: str):
+        super().__init__()
+        self.cross_entropy = nn.BCEWithLogitsLoss()
+        self.dice = smp.losses.DiceLoss(mode="multilabel", from_logits=True) if name == "bce_dice" else None
+
+    def forward(self, logits: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
+        """Logits and 0/1 target, both (N, C, H, W) → scalar, mean over all values (Dice: over channels)."""
+        logits = logits.float()
+        loss = self.cross_entropy(logits, target)
+        return loss if self.dice is None else loss + self.dice(logits, target)
+
+
+def segmentation_target(masks: torch.Tensor, channels: int) -> torch.Tensor:
+    """Label map (N, H, W), 0 = background → float 0/1 (N, C, H, W): any defect (C = 1), or one channel a class."""
+    if channels == 1:
+        return (masks > 0).float().unsqueeze(1)
+    classes = torch.arange(1, channels + 1, device=masks.device, dtype=masks.dtype)
+    return (masks.unsqueeze(1) == classes[:, None, None]).float()
+
+
+def defect_logits(logits: torch.Tensor) -> torch.Tensor:
+    """Logits (N, C, H, W) → (N, H, W), the highest over the channels: positive where any defect is predicted."""
+    return logits.amax(dim=1)
+
+
+class SegmentationTask(lightning.LightningModule):
+    """Train a segmentation network on {"image": uint8 (B, H, W, 3), "mask": label map uint8 (B, H, W)}.
+
+    Adam at a constant rate (the paper's). Logged per epoch: train_loss, val_loss, and val_dice and val_iou of defect
+    against background, pooled over all pixels, so that binary and per-class teachers are judged alike.
+    """
+
+    def __init__(self, network: nn.Module, channels: int, loss: str, lr: float):
+        super().__init__()
+        self.network = network
+        self.channels = channels
+        self.loss = SegmentationLoss(loss)
+        self.lr = lr
+        self.dice, self.iou = BinaryF1Score(), BinaryJaccardIndex()
+
+    def training_step(self, batch: dict[str, torch.Tensor]) -> torch.Tensor:
+        """Return the loss of a batch."""
+        loss = self.loss(self.network(normalise(batch["image"])), segmentation_target(batch["mask"], self.channels))
+        self.log("train_loss", loss.detach(), on_step=False, on_epoch=True, batch_size=len(batch["image"]))
+        return loss
+
+    def validation_step(self, batch: dict[str, torch.Tensor]) -> None:
+        """Log loss, Dice and IoU of a validation batch."""
+        logits = self.network(normalise(batch["image"])).float()
+        loss = self.loss(logits, segmentation_target(batch["mask"], self.channels))
+        found, true = defect_logits(logits).flatten() > 0, batch["mask"].flatten() > 0
+        self.dice.update(found, true)
+        self.iou.update(found, true)
+        self.log("val_loss", loss, on_step=False, on_epoch=True, batch_size=len(logits))
+        self.log("val_dice", self.dice, on_step=False, on_epoch=True, prog_bar=True)
+        self.log("val_iou", self.iou, on_step=False, on_epoch=True)
+
+    def on_train_epoch_end(self) -> None:
+        """Log the learning rate."""
+        self.log("learning_rate", self.lr)
+
+    def configure_optimizers(self) -> torch.optim.Optimizer:
+        """Adam, the paper's optimiser."""
+        return torch.optim.Adam(self.parameters(), lr=self.lr)

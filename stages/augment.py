@@ -1,0 +1,38 @@
+"""Write augmented copies of the training images and their masks."""
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "src"))
+
+from defectdistill import tracking
+from defectdistill.data.augment import augment
+from defectdistill.data.packed import open_array, read_index
+from defectdistill.evaluation.contact_sheet import contact_sheet
+from defectdistill.params import load_params
+
+SHOWN = 12
+SHEET = Path("metrics/augment/contact_sheet.png")
+
+
+def main() -> None:
+    """Read data/prepared/train, write data/augmented and a picture."""
+    params = load_params()
+    output = Path("data/augmented")
+    with tracking.stage_run("augment", params.flat("augment")) as run:
+        augment(Path("data/prepared/train"), output, **params.augment.model_dump())
+        images, masks = open_array(output / "images.npy"), open_array(output / "masks.npy")
+        each = params.augment.copies + 1
+        step = max(1, len(images) // each // SHOWN) * each  # photographs from all over the training split
+        names = [row["name"] for row in read_index(output)]
+        rows = [
+            (names[row], images[row : row + each], masks[row : row + each])
+            for row in list(range(0, len(images), step))[:SHOWN]
+        ]
+        contact_sheet(rows, each, SHEET, "Training photographs (first column) and their augmented copies")
+        run.log_metrics({"images": len(images)})
+        run.log_artifact(SHEET)
+
+
+if __name__ == "__main__":
+    main()

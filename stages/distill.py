@@ -1,0 +1,55 @@
+"""Train a classifier: `distill.py baseline` without a teacher, `distill.py distill` with one."""
+
+import json
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "src"))
+
+from defectdistill import checkpoint, tracking
+from defectdistill.data.batches import image_batches
+from defectdistill.models.students import build_student, classifier_config
+from defectdistill.params import load_params
+from defectdistill.training.classification import ClassificationTask, Optimisation
+from defectdistill.training.compute import set_up
+from defectdistill.training.fit import fit, seed_everything, write_history
+
+SPLITS = {"train": Path("data/augmented"), "val": Path("data/prepared/val")}
+OUTPUTS = {"baseline": Path("models/baseline"), "distill": Path("models/student")}
+
+
+def main(stage: str) -> None:
+    """Read the images (and the teacher's features), write the model and its history."""
+    params = load_params()
+    settings, compute = params.student, params.compute
+    machine = set_up(compute.threads, compute.accelerator, compute.precision)
+    summary = json.loads(Path("data/prepared/summary.json").read_text())
+    seed_everything(settings.seed)
+    student = build_student(settings.arch, len(summary["classes"]), settings.weights)
+    optimisation = Optimisation(**settings.model_dump(include=set(Optimisation.__dataclass_fields__)))
+    task, stored = ClassificationTask(student, len(summary["classes"]), optimisation), {}
+    sections = ["student", "compute"]
+    if stage == "distill":
+        from defectdistill.training.distillation import distilling_task  # the baseline does not depend on it
+
+        task, stored = distilling_task(task, params.distill.model_dump(), Path("data/teacher_features"), SPLITS)
+        sections.append("distill")
+    with tracking.stage_run(stage, params.flat(*sections)) as run:
+        history = fit(
+            task,
+            image_batches(SPLITS["train"], settings.batch_size, settings.seed, stored.get("train")),
+            image_batches(SPLITS["val"], settings.batch_size, None, stored.get("val")),
+            epochs=settings.epochs,
+            monitor="val_loss",
+            mode="min",
+            patience=settings.patience,
+            machine=machine,
+            on_epoch=run.log_epoch,
+        )
+        write_history(Path(f"metrics/{stage}/history.csv"), history)
+        config = classifier_config(settings.arch, summary["classes"], summary["size"], summary["resize"])
+        checkpoint.save(OUTPUTS[stage], student.state_dict(), config)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])

@@ -1,0 +1,59 @@
+"""Score student, baseline and teacher on the test split and the unlabelled images: numbers, figures, one report."""
+
+import json
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "src"))
+
+from defectdistill import tracking
+from defectdistill.data.packed import labels_of, open_array, read_index
+from defectdistill.evaluation.evaluate import evaluate_models
+from defectdistill.evaluation.scores import segmentation_scores
+from defectdistill.models.segmenter import Segmenter
+from defectdistill.params import load_params
+from defectdistill.predict import Predictor
+from defectdistill.training.compute import set_up
+
+TEST, UNLABELLED, METRICS = Path("data/prepared/test"), Path("data/prepared/unlabelled"), Path("metrics")
+MODELS = {"student": Path("models/student"), "baseline": Path("models/baseline")}
+HISTORIES = {"teacher": "teacher", "student": "distill", "baseline": "baseline"}
+SHEETS = {
+    "Prepared photographs with the outlines of their masks": "prepare/contact_sheet.png",
+    "Training photographs and their augmented copies": "augment/contact_sheet.png",
+    "Validation photographs: true masks and the teacher's": "teacher/masks.png",
+}
+
+
+def main() -> None:
+    """Read the models, the test split and the unlabelled images, write metrics/."""
+    params = load_params()
+    batch_size = params.evaluate.batch_size
+    set_up(params.compute.threads, "cpu", "fp32")  # one machine's test scores must be another's
+    test, unlabelled = open_array(TEST / "images.npy"), open_array(UNLABELLED / "images.npy")
+    predictors = {model: Predictor.load(folder, batch_size) for model, folder in MODELS.items()}
+    found = Segmenter.load(Path("models/teacher"), batch_size)(test)
+    masked = [row["mask_source"] != "none" for row in read_index(TEST)]
+    with tracking.experiment_run(params.in_use()) as run:
+        results = evaluate_models(
+            METRICS,
+            title="Distilled classifier of surface defects",
+            data=json.loads(Path("data/prepared/summary.json").read_text()),
+            probs={model: predictor(test).probabilities for model, predictor in predictors.items()},
+            labels=labels_of(TEST),
+            names=[row["name"] for row in read_index(TEST)],
+            unlabelled={model: predictor(unlabelled).probabilities for model, predictor in predictors.items()},
+            unlabelled_names=[row["name"] for row in read_index(UNLABELLED)],
+            teacher=segmentation_scores(found[masked], open_array(TEST / "masks.npy")[masked] > 0),
+            histories={model: METRICS / stage / "history.csv" for model, stage in HISTORIES.items()},
+            contact_sheets=[(caption, METRICS / path) for caption, path in SHEETS.items()],
+            params=params.in_use(),
+            reproduce=["dvc repro", "dvc exp run -S distill.beta=0.3"],
+        )
+        tracking.log_results(run, results)
+        for name in ("evaluate.json", "report.html", "figures", "plots"):
+            run.log_artifact(METRICS / name)
+
+
+if __name__ == "__main__":
+    main()

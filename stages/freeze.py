@@ -1,0 +1,38 @@
+"""Freeze the teacher: cut it down, fold its batch norm, and store what it says of each image."""
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "src"))
+
+from defectdistill import checkpoint, tracking
+from defectdistill.distillation.feature_writer import write_store
+from defectdistill.distillation.frozen_teacher import freeze
+from defectdistill.models.unet3plus import UNet3Plus
+from defectdistill.params import load_params
+from defectdistill.training.compute import set_up
+
+
+def main() -> None:
+    """Read models/teacher and the images, write models/frozen_teacher and data/teacher_features."""
+    params = load_params()
+    machine = set_up(params.compute.threads, params.compute.accelerator, params.compute.precision)
+    source = Path("models/teacher")
+    config = checkpoint.read_config(source)["unet3plus"]
+    with tracking.stage_run("freeze", params.flat("freeze", "compute")) as run:
+        network = checkpoint.load_into(UNet3Plus(**config), source)
+        teacher = freeze(network, config, params.freeze.levels).to(machine.device)
+        teacher.save(Path("models/frozen_teacher"))
+        manifest = write_store(
+            Path("data/teacher_features"),
+            teacher,
+            checkpoint.content_hash(source),
+            {"train": Path("data/augmented"), "val": Path("data/prepared/val")},
+            params.freeze.batch_size,
+            autocast=machine.precision == "bf16",
+        )
+        run.set_tags({"teacher": manifest["teacher"]})
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,46 @@
+"""Bring a source's photographs into the canonical form of data/raw; bad files are listed, not fatal."""
+
+import importlib
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "src"))
+
+from defectdistill import tracking
+from defectdistill.data.errors import DataError
+from defectdistill.data.ingest import write_raw
+from defectdistill.params import load_params
+
+SOURCES = {
+    "synthetic": "defectdistill.data.sources.synthetic.source",
+    "folder": "defectdistill.data.sources.folder.source",
+}
+
+
+def main() -> None:
+    """Read the source that params.yaml names, write data/raw."""
+    settings = load_params().ingest
+    options = getattr(settings, settings.source).model_dump()
+    source = importlib.import_module(SOURCES[settings.source])  # the other sources are no dependency of this run
+    params = {"source": settings.source, "path": settings.path, "max_pixels": settings.max_pixels} | options
+    with tracking.stage_run("ingest", {f"ingest.{name}": value for name, value in params.items()}) as run:
+        summary = write_raw(
+            source.samples(Path(settings.path), **options),
+            Path("data/raw"),
+            source=settings.source,
+            synthetic=settings.source == "synthetic",
+            max_pixels=settings.max_pixels,
+        )
+        run.log_metrics({f"images/{label}": count for label, count in summary["counts"].items()})
+        run.log_metrics({name: summary[name] for name in ("unlabelled", "masks", "rejected")})
+        run.log_artifact(Path("data/raw/rejected.csv"))
+    print(f"{sum(summary['counts'].values())} labelled images, {summary['unlabelled']} without a label")
+    if summary["rejected"]:
+        print(f"{summary['rejected']} inputs were left out: data/raw/rejected.csv says why", file=sys.stderr)
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except DataError as error:
+        sys.exit(f"ingest: {error}")

@@ -1,0 +1,52 @@
+"""Make masks, split by group, resize: the arrays that everything later reads."""
+
+import sys
+from pathlib import Path
+
+import numpy as np
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "src"))
+
+from defectdistill import tracking
+from defectdistill.data.errors import DataError
+from defectdistill.data.packed import labels_of, open_array
+from defectdistill.data.prepare import prepare
+from defectdistill.evaluation.contact_sheet import contact_sheet
+from defectdistill.params import load_params
+
+SHOWN = 8
+PREPARED, SHEET = Path("data/prepared"), Path("metrics/prepare/contact_sheet.png")
+
+
+def main() -> None:
+    """Read data/raw, write data/prepared and a picture of it."""
+    params = load_params()
+    settings = params.prepare.model_dump(exclude={"val_fraction", "test_fraction"})
+    val, test = params.prepare.val_fraction, params.prepare.test_fraction
+    with tracking.stage_run("prepare", params.flat("prepare")) as run:
+        summary = prepare(Path("data/raw"), PREPARED, fractions=(1 - val - test, val, test), **settings)
+        draw(summary["classes"])
+        run.log_metrics({f"images/{split}": sum(counts.values()) for split, counts in summary["counts"].items()})
+        run.log_artifact(PREPARED / "summary.json")
+        run.log_artifact(SHEET)
+    print(f"masks read as {summary['masks']['coding']}; {summary['protocol']}: {summary['counts']}")
+
+
+def draw(classes: list[str]) -> None:
+    """Draw some images of each class and split, with the outlines of their masks."""
+    rows = []
+    for split in ("train", "val", "test"):
+        folder = PREPARED / split
+        images, masks, labels = open_array(folder / "images.npy"), open_array(folder / "masks.npy"), labels_of(folder)
+        for index, name in enumerate(classes):
+            members = np.flatnonzero(labels == index)
+            shown = members[np.linspace(0, len(members) - 1, min(SHOWN, len(members))).astype(int)]
+            rows.append((f"{name} · {split}", images[shown], masks[shown]))
+    contact_sheet(rows, SHOWN, SHEET, "Prepared photographs and their masks, by class and split")
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except DataError as error:
+        sys.exit(f"prepare: {error}")

@@ -1,0 +1,62 @@
+import pytest
+
+from defectdistill.data.errors import DataError
+
+
+def table(tree, text, name="groups.csv"):
+    tree("a/1.png", "a/2.png", "b/3.png")
+    (tree.root / name).write_text(text, encoding="utf-8")
+
+
+def groups(found):
+    return [found[name].group for name in ("a/1.png", "a/2.png", "b/3.png")]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "image,group\na/1.png,x\na/2.png,y\nb/3.png,x\n",
+        "image,mask,class,tile\na/1.png,,a,x\na/2.png,,a,y\nb/3.png,,b,x\n",
+        "Object;Image\nx;a/1.png\ny;a\\2.png\nx;./b/3.png\n",
+        "\ufefffilename\tpart\n1.png\tx\n2.png\ty\n3.png\tx\n",
+        "image,group\na/1.png,x\na/1.png,x\na/2.png,y\nb/3.png, x \n",
+    ],
+)
+def test_groups_are_read(tree, text):
+    table(tree, text)
+    assert groups(tree(groups="groups.csv")[0]) == ["x", "y", "x"]
+
+
+def test_the_group_column_can_be_named(tree):
+    table(tree, "image,group,Coil\na/1.png,x,7\na/2.png,y,7\nb/3.png,x,8\n")
+    assert groups(tree(groups="groups.csv", group_column="coil")[0]) == ["7", "7", "8"]
+
+
+def test_an_image_without_a_row_is_its_own_group_with_a_warning(tree):
+    table(tree, "image,group\na/1.png,x\na/2.png,\n")
+    with pytest.warns(UserWarning, match=r"2 images have no group in groups.csv, first a/2.png"):
+        found, _ = tree(groups="groups.csv")
+    assert groups(found) == ["x", None, None]
+
+
+def test_a_row_without_an_image_is_listed(tree):
+    table(tree, "image,group\na/1.png,x\na/2.png,y\nb/3.png,x\na/gone.png,z\n")
+    assert tree(groups="groups.csv")[1] == {"a/gone.png": "row 5 of groups.csv: no such image"}
+
+
+@pytest.mark.parametrize(
+    ("text", "settings", "complaint"),
+    [
+        ("image,group\na/1.png,x\na/1.png,y\n", {}, r"a/1.png into the groups 'x' and 'y'"),
+        ("image,class\na/1.png,x\n", {}, "columns image, class; none of group, object, tile.*ingest.group_column"),
+        ("picture,group\na/1.png,x\n", {}, "none of image, name"),
+        ("image,group\na/1.png,x\n", {"group_column": "coil"}, "none of coil"),
+        ("image,group\nz/1.png,x\n", {}, "no row of groups.csv"),
+        ("", {}, r"the columns \(none\)"),
+        ("", {"groups": "missing.csv"}, "missing.csv cannot be read"),
+    ],
+)
+def test_a_group_table_that_cannot_be_used(tree, text, settings, complaint):
+    table(tree, text)
+    with pytest.raises(DataError, match=complaint):
+        tree(**{"groups": "groups.csv"} | settings)

@@ -1,0 +1,221 @@
+import os
+
+import pytest
+
+from defectdistill.data.errors import DataError
+from defectdistill.data.sources.folder.source import samples
+
+
+def labels(found):
+    return {name: sample.label for name, sample in found.items()}
+
+
+def masks(found, root):
+    return {name: sample.mask and sample.mask.relative_to(root).as_posix() for name, sample in found.items()}
+
+
+@pytest.mark.parametrize(
+    ("paths", "expected"),
+    [
+        (["a/1.png", "b/2.png"], {"a/1.png": "a", "b/2.png": "b"}),
+        (["A/Imgs/1.jpg", "B/Imgs/2.jpg"], {"A/Imgs/1.jpg": "A", "B/Imgs/2.jpg": "B"}),
+        (["images/a/1.png", "images/b/2.png"], {"images/a/1.png": "a", "images/b/2.png": "b"}),
+        (["set/v1/a/1.png", "set/v1/b/2.png"], {"set/v1/a/1.png": "a", "set/v1/b/2.png": "b"}),
+        (["a/raw/1.png", "b/raw/2.png"], {"a/raw/1.png": "a", "b/raw/2.png": "b"}),
+        (["train/a/1.png", "test/b/1.png"], {"train/a/1.png": "a", "test/b/1.png": "b"}),
+        (["train/imgs/a b/1.png", "val/imgs/c/1.png"], {"train/imgs/a b/1.png": "a b", "val/imgs/c/1.png": "c"}),
+        (["a/1.png", "a/more/3.png", "b/2.png"], {"a/1.png": "a", "a/more/3.png": "a", "b/2.png": "b"}),
+        (["a/1.png", "b/2.png", "unlabelled/3.png", "Unlabeled/x/4.png"],
+         {"a/1.png": "a", "b/2.png": "b", "unlabelled/3.png": None, "Unlabeled/x/4.png": None}),
+        (["only/1.png", "only/2.png"], {"only/1.png": "only", "only/2.png": "only"}),
+    ],
+)  # fmt: skip
+def test_the_class_is_the_folder_that_distinguishes(tree, paths, expected):
+    found, rejected = tree(*paths)
+    assert labels(found) == expected
+    assert not rejected
+
+
+def test_two_levels_that_could_be_the_class_are_asked_about(tree):
+    paths = ["mill 1/a/1.png", "mill 1/b/2.png", "mill 2/a/3.png", "mill 2/b/4.png"]
+    with pytest.raises(DataError, match=r"level 1: mill 1, mill 2; level 2: a, b\); say which with ingest.class_level"):
+        tree(*paths)
+    assert set(labels(tree(class_level=2)[0]).values()) == {"a", "b"}
+    assert set(labels(tree(class_level=-1)[0]).values()) == {"a", "b"}
+    assert set(labels(tree(class_level=1)[0]).values()) == {"mill 1", "mill 2"}
+    with pytest.raises(DataError, match="count from 1"):
+        tree(class_level=0)
+
+
+def test_uneven_depth_takes_the_nearest_folder_if_told(tree):
+    found, rejected = tree("defects/a/1.png", "defects/b/2.png", "good/3.png", "4.png", class_level=-1)
+    assert labels(found) == {"defects/a/1.png": "a", "defects/b/2.png": "b", "good/3.png": "good"}
+    assert "no class folder" in rejected["4.png"]
+
+
+@pytest.mark.parametrize(
+    ("image", "mask"),
+    [
+        ("a/Imgs/x.jpg", "a/Imgs/x.png"),
+        ("a/x.JPG", "a/x.PNG"),
+        ("a/x.bmp", "a/x.png"),
+        ("a/x.png", "a/x.gif"),
+        ("a/x 1.png", "a/x 1_mask.png"),
+        ("a/x.png", "a/x-MASK.jpg"),
+        ("a/x.png", "a/x_gt.png"),
+        ("a/x.png", "a/x_label.bmp"),
+        ("a/x.png", "a/x_seg.tif"),
+        ("a/x.v2.png", "a/x.v2.mask.png"),
+        ("images/a/x.png", "masks/a/x.png"),
+        ("images/a/x.jpg", "annotations/a/x_mask.png"),
+        ("a/x.png", "masks/a/x.png"),
+        ("a/images/x.png", "a/ground truth/x.png"),
+        ("a/x.png", "a/Ground_Truth/x.png"),
+        ("train/images/a/x.png", "train/labels/a/x.png"),
+        ("test/a/x.png", "ground_truth/a/x_mask.png"),
+        ("images/a/x.png", "masks/x.png"),
+        ("train/images/a/x.png", "train/gt/x.png"),
+        ("a/x.png", "a_mask/x.png"),
+        ("a/x.jpg", "SegmentationClass/a/x.png"),
+    ],
+)
+def test_masks_beside_and_in_a_parallel_tree(tree, image, mask):
+    other = image.replace("a/", "b/").replace("x", "y")
+    found, rejected = tree(image, mask, other)
+    assert masks(found, tree.root) == {image: mask, other: None}
+    assert labels(found) == {image: "a", other: "b"}
+    assert not rejected
+
+
+def test_the_same_name_in_two_classes_keeps_its_own_mask(tree):
+    found, _ = tree(*(f"{kind}/{name}/1.png" for kind in ("images", "masks") for name in "ab"))
+    assert masks(found, tree.root) == {"images/a/1.png": "masks/a/1.png", "images/b/1.png": "masks/b/1.png"}
+
+
+def test_a_mask_that_fits_two_images_is_left_out(tree):
+    found, rejected = tree("images/a/1.png", "images/b/1.png", "masks/1.png")
+    assert set(masks(found, tree.root).values()) == {None}
+    assert "images/a/1.png, images/b/1.png alike" in rejected["masks/1.png"]
+
+
+def test_masks_without_an_image_are_never_photographs(tree):
+    found, rejected = tree("a/1.png", "b/2.png", "a/3_mask.png", "masks/a/4.png")
+    assert set(found) == {"a/1.png", "b/2.png"}
+    assert "no image '3'" in rejected["a/3_mask.png"]
+    assert "no image goes with it" in rejected["masks/a/4.png"]
+
+
+def test_an_image_with_two_masks_is_left_out(tree):
+    _, rejected = tree("a/1.png", "a/1_mask.png", "masks/a/1.png", "b/2.png")
+    assert "several masks (a/1_mask.png, masks/a/1.png)" in rejected["a/1.png"]
+
+
+def test_a_class_may_be_named_like_a_mask_folder_with_an_ending(tree):
+    found, _ = tree("torn_label/1.png", "good/2.png")
+    assert labels(found) == {"torn_label/1.png": "torn_label", "good/2.png": "good"}
+
+
+def test_two_photographs_of_one_kind_and_stem_are_both_images(tree):
+    found, _ = tree("a/1.jpg", "a/1.jpeg", "b/2.png")
+    assert masks(found, tree.root) == {"a/1.jpg": None, "a/1.jpeg": None, "b/2.png": None}
+
+
+def test_litter_and_other_files_are_passed_over(tree):
+    found, rejected = tree(
+        "a/1.png", "b/2.TIF", "a/.hidden.png", ".cache/a/1.png", "a/Thumbs.db", "a/.DS_Store", "README.md", "a/x.csv",
+        "b/list.txt", "b/x.mat", "__MACOSX/a/1.png",
+    )  # fmt: skip
+    assert set(found) == {"a/1.png", "b/2.TIF"}
+    assert not rejected
+
+
+def test_images_outside_of_class_folders_are_left_out(tree):
+    found, rejected = tree("a/1.png", "b/2.png", "3.png", "images/4.png")
+    assert set(found) == {"a/1.png", "b/2.png"}
+    assert set(rejected) == {"3.png", "images/4.png"}
+    assert "'unlabelled'" in rejected["3.png"]
+
+
+def test_links_never_lead_out_of_the_folder(tree, tmp_path_factory):
+    outside = tmp_path_factory.mktemp("outside")
+    (outside / "secret.png").write_bytes(b"secret")
+    (tree.root / "a").mkdir()
+    (tree.root / "a/out.png").symlink_to(outside / "secret.png")
+    (tree.root / "a/dead.png").symlink_to(tree.root / "nowhere.png")
+    (tree.root / "c").symlink_to(outside)
+    (tree.root / "loop").symlink_to(tree.root)
+    (tree.root / "a/in.png").symlink_to(tree.root / "b/2.png")
+    found, rejected = tree("a/1.png", "b/2.png", "d/3.png")
+    assert set(found) == {"a/1.png", "d/3.png"}
+    assert "out of the folder" in rejected["a/out.png"]
+    assert "out of the folder" in rejected["c"]
+    assert "nowhere" in rejected["a/dead.png"]
+    assert "another folder is not followed" in rejected["loop"]
+    assert "same bytes as b/2.png" in rejected["a/in.png"]
+
+
+@pytest.mark.skipif(os.name != "posix" or os.uname().sysname != "Linux", reason="other systems refuse such names")
+def test_names_that_are_not_utf8_are_left_out(tree):
+    (tree.root / "a").mkdir()
+    with open(os.fsencode(tree.root / "a") + b"/\xff.png", "wb") as file:
+        file.write(b"x")
+    _, rejected = tree("a/1.png", "b/2.png")
+    assert "UTF-8" in next(iter(rejected.values()))
+
+
+def test_duplicates_under_one_class_leave_one(tree):
+    for path in ("a/1.png", "a/deep/1 (copy).png", "a/2.png", "a/3.png"):
+        (tree.root / path).parent.mkdir(parents=True, exist_ok=True)
+        (tree.root / path).write_bytes(b"same" if path != "a/3.png" else b"else")
+    found, rejected = tree("b/9.png", "a/2_mask.png")
+    assert set(found) == {"a/2.png", "a/3.png", "b/9.png"}  # the one with a mask
+    assert set(rejected.values()) == {"same bytes as a/2.png, which is kept"}
+
+
+def test_duplicates_under_two_classes_are_all_left_out(tree):
+    tree("a/1.png", "b/2.png", "b/3.png", "unlabelled/4.png")
+    for path in ("a/1.png", "b/2.png", "unlabelled/4.png"):
+        (tree.root / path).write_bytes(b"same")
+    found, rejected = tree()
+    assert set(found) == {"b/3.png"}
+    assert rejected["a/1.png"] == "same bytes as b/2.png, which lies under 'b'; keep the right one"
+    assert rejected["b/2.png"] == "same bytes as a/1.png, which lies under 'a'; keep the right one"
+    assert "several classes" in rejected["unlabelled/4.png"]
+
+
+def test_a_labelled_image_wins_over_its_copy_without_a_label(tree):
+    tree("a/1.png", "b/2.png", "unlabelled/0.png")
+    (tree.root / "unlabelled/0.png").write_bytes((tree.root / "a/1.png").read_bytes())
+    found, rejected = tree()
+    assert set(found) == {"a/1.png", "b/2.png"}
+    assert "same bytes as a/1.png" in rejected["unlabelled/0.png"]
+
+
+def test_empty_files_are_no_duplicates_of_each_other(tree):
+    tree("a/1.png", "b/2.png")
+    for name in "ab":
+        (tree.root / name / "0.png").write_bytes(b"")
+    assert {"a/0.png", "b/0.png"} <= set(tree()[0])
+
+
+@pytest.mark.parametrize("copy", ["a/a/1.jpg", "set/a/Imgs/1.jpg", "a/Imgs/Imgs/1.jpg"])
+def test_a_nested_stray_copy_is_noticed(tree, copy):
+    tree("a/Imgs/1.jpg", "b/Imgs/2.jpg", copy)
+    (tree.root / copy).write_bytes((tree.root / "a/Imgs/1.jpg").read_bytes())
+    found, rejected = tree()
+    assert set(labels(found).values()) == {"a", "b"}
+    assert list(rejected.values()) in (
+        ["same bytes as a/Imgs/1.jpg, which is kept"],
+        [f"same bytes as {copy}, which is kept"],
+    )
+
+
+def test_a_missing_folder_is_named(tmp_path):
+    with pytest.raises(DataError, match=r"no folder .*nowhere"):
+        next(samples(tmp_path / "nowhere"))
+
+
+def test_nothing_is_decoded_and_paths_are_handed_on(tree):
+    found, _ = tree("a/1.png", "b/2.png")
+    assert found["a/1.png"].image_bytes() == b"bytes of a/1.png"
+    assert found["a/1.png"].image == tree.root / "a/1.png"

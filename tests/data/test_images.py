@@ -1,0 +1,163 @@
+import io
+
+import cv2
+import numpy as np
+import pytest
+from PIL import Image
+
+from defectdistill.data.images import BadImage, decode_image
+
+HEIGHT, WIDTH = 40, 60
+
+
+def picture():
+    """Return smooth colours, red growing to the right and green downwards, that survive JPEG."""
+    rows, columns = np.mgrid[0:HEIGHT, 0:WIDTH]
+    return np.stack([columns * 4, rows * 6, np.full_like(rows, 60)], axis=2).astype(np.uint8)
+
+
+def encoded(image, kind="PNG", **options):
+    buffer = io.BytesIO()
+    (image if isinstance(image, Image.Image) else Image.fromarray(image)).save(buffer, kind, **options)
+    return buffer.getvalue()
+
+
+def reason_of(data, **options):
+    with pytest.raises(BadImage) as caught:
+        decode_image(data, **options)
+    assert caught.value.reason == str(caught.value)
+    return caught.value.reason
+
+
+@pytest.mark.parametrize("kind", ["PNG", "BMP", "TIFF", "PPM", "GIF", "JPEG", "WEBP", "JPEG2000"])
+def test_every_kind_of_file_becomes_rgb(kind):
+    decoded = decode_image(encoded(picture(), kind))
+    assert decoded.dtype == np.uint8
+    assert decoded.shape == (HEIGHT, WIDTH, 3)
+    assert np.abs(decoded.astype(int) - picture()).mean() < 8
+    assert decoded.flags.writeable
+
+
+def test_grey_is_repeated_over_the_channels():
+    grey = picture()[:, :, 0]
+    assert (decode_image(encoded(grey)) == grey[:, :, None]).all()
+
+
+def test_bilevel_becomes_black_and_white():
+    bits = picture()[:, :, 0] > 100
+    assert (decode_image(encoded(Image.fromarray(bits)))[:, :, 1] == bits * 255).all()
+
+
+@pytest.mark.parametrize("kind", ["PNG", "TIFF"])
+def test_sixteen_bits_are_scaled_over_the_full_range(kind):
+    deep = np.array([[0, 257, 32896, 65535]], np.uint16).repeat(3, axis=0)
+    assert decode_image(encoded(deep, kind))[0, :, 0].tolist() == [0, 1, 128, 255]
+
+
+def test_sixteen_bit_colour_from_opencv_keeps_its_colours():
+    deep = picture().astype(np.uint16) * 257
+    data = cv2.imencode(".png", deep[:, :, ::-1])[1].tobytes()
+    assert np.abs(decode_image(data).astype(int) - picture()).max() <= 1
+
+
+def test_transparent_becomes_white():
+    alpha = np.full((HEIGHT, WIDTH, 1), 255, np.uint8)
+    alpha[:, :10] = 0
+    decoded = decode_image(encoded(np.concatenate([picture(), alpha], axis=2)))
+    assert (decoded[:, :10] == 255).all()
+    assert (decoded[:, 10:] == picture()[:, 10:]).all()
+
+
+def test_palette_shows_its_colours():
+    image = Image.fromarray((picture()[:, :, 0] > 100).astype(np.uint8), "L").convert("P")
+    image.putpalette([10, 20, 30, 200, 100, 50])
+    assert decode_image(encoded(image))[0, [0, -1]].tolist() == [[10, 20, 30], [200, 100, 50]]
+
+
+def test_cmyk_becomes_rgb():
+    decoded = decode_image(encoded(Image.fromarray(picture()).convert("CMYK"), "JPEG", quality=95))
+    assert np.abs(decoded.astype(int) - picture()).mean() < 8
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_exif_orientation_is_honoured(orientation):
+    turns = {1: 0, 3: 2, 6: 1, 8: 3, 2: 0, 4: 2, 5: 1, 7: 3}  # quarter turns that undo what the viewer will do
+    stored = np.rot90(picture(), turns[orientation])
+    if orientation in (2, 4):
+        stored = stored[:, ::-1]
+    elif orientation in (5, 7):
+        stored = stored[::-1]
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    data = encoded(np.ascontiguousarray(stored), "PNG", exif=exif)
+    assert (decode_image(data) == picture()).all()
+
+
+def test_several_pictures_in_one_file_give_the_first():
+    first, second = Image.fromarray(picture()), Image.fromarray(255 - picture())
+    decoded = decode_image(encoded(first, "MPO", save_all=True, append_images=[second], quality=95))
+    assert np.abs(decoded.astype(int) - picture()).mean() < 8
+
+
+def test_zero_bytes():
+    assert "zero bytes" in reason_of(b"")
+
+
+def test_text_named_like_an_image_is_called_text():
+    assert "not an image but text" in reason_of(b"<!DOCTYPE html><p>404 Not found</p>" * 9)
+
+
+def test_bytes_that_are_no_image():
+    assert "not an image of a known kind" in reason_of(bytes([0, 200, 1, 255]) * 50)
+
+
+def test_phone_photographs_are_named():
+    assert "HEIC" in reason_of(b"\0\0\0\x18ftypheic" + bytes(100))
+
+
+@pytest.mark.parametrize("kind", ["PNG", "JPEG", "TIFF", "BMP", "WEBP", "GIF", "JPEG2000"])
+@pytest.mark.parametrize("share", [0.1, 0.5, 0.95])
+def test_a_truncated_file_is_refused_not_half_grey(kind, share):
+    noise = np.random.default_rng(0).integers(0, 256, (80, 90, 3), dtype=np.uint8)
+    data = encoded(noise, kind)
+    assert "truncated" in reason_of(data[: int(share * len(data))])
+
+
+def test_a_truncated_progressive_jpeg_is_refused():
+    data = encoded(picture(), "JPEG", progressive=True)
+    assert "truncated" in reason_of(data[:-40])
+
+
+def test_a_png_without_its_end_is_refused():
+    assert "truncated" in reason_of(encoded(picture())[:-12])
+
+
+def test_a_jpeg_whose_rest_is_zeros_is_refused():
+    data = encoded(picture(), "JPEG")
+    half = len(data) // 2
+    assert "truncated" in reason_of(data[: len(data) - half] + bytes(half))
+
+
+def test_too_many_pixels_are_refused_by_the_header_alone():
+    data = encoded(picture())
+    assert decode_image(data, max_pixels=HEIGHT * WIDTH).shape[0] == HEIGHT
+    # Only the header is there: whoever decoded first would report a truncated file.
+    reason = reason_of(data[:60], max_pixels=HEIGHT * WIDTH - 1)
+    assert "60×40 = 2400 pixels" in reason
+    assert "2399" in reason
+    assert "ingest.max_pixels" in reason
+
+
+def test_more_than_can_ever_be_decoded_is_refused():
+    header = bytearray(encoded(picture())[:60])
+    header[16:24] = (40000).to_bytes(4, "big") * 2
+    header[29:33] = __import__("zlib").crc32(header[12:29]).to_bytes(4, "big")
+    assert "larger than" in reason_of(bytes(header), max_pixels=10**12)
+
+
+def test_floating_point_pixels_are_refused():
+    assert "32 bits" in reason_of(encoded(np.ones((4, 4), np.float32), "TIFF"))
+
+
+def test_a_format_that_starts_other_programs_is_never_opened():
+    assert "text" in reason_of(b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 10 10\n")

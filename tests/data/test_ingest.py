@@ -1,0 +1,123 @@
+import csv
+import json
+
+import cv2
+import numpy as np
+import pytest
+
+from defectdistill.data.errors import DataError
+from defectdistill.data.ingest import write_raw
+from defectdistill.data.sample import Rejected, Sample
+
+
+def png(height=20, width=30, value=90, kind=".png"):
+    image = np.full((height, width), value, np.uint8)
+    image[2:6, 2:6] = 255
+    return cv2.imencode(kind, image)[1].tobytes()
+
+
+def mask(height=20, width=30):
+    image = np.zeros((height, width), np.uint8)
+    image[2:6, 2:6] = 255
+    return cv2.imencode(".png", image)[1].tobytes()
+
+
+GOOD = [
+    Sample("b/2.png", "b", png(), mask(), group="g"),
+    Sample("a/1.JPG", "a", png(kind=".jpg"), None),
+    Sample("new/3.png", None, png()),
+]
+
+
+def ingest(samples, output, max_pixels=1000):
+    summary = write_raw(iter(samples), output, "folder", synthetic=False, max_pixels=max_pixels)
+    with (output / "index.csv").open(newline="") as file:
+        index = list(csv.DictReader(file))
+    with (output / "rejected.csv").open(newline="") as file:
+        rejected = {row["name"]: row["reason"] for row in csv.DictReader(file)}
+    return summary, index, rejected
+
+
+def test_the_canonical_form(tmp_path):
+    summary, index, rejected = ingest([*GOOD, Rejected("c/9.png", "a reason")], tmp_path / "raw")
+    assert [row["id"] for row in index] == ["00000", "00001", "00002"]
+    assert index[0] == {
+        "id": "00000", "name": "a/1.JPG", "label": "a", "group": "a/1.JPG", "image": "images/00000.jpg", "mask": "",
+        "width": "30", "height": "20",
+    }  # fmt: skip
+    assert (index[1]["group"], index[1]["mask"]) == ("g", "masks/00001.png")
+    assert (index[2]["label"], index[2]["group"]) == ("", "new/3.png")
+    assert (tmp_path / "raw/images/00001.png").read_bytes() == GOOD[0].image
+    assert (tmp_path / "raw/masks/00001.png").read_bytes() == GOOD[0].mask
+    assert rejected == {"c/9.png": "a reason"}
+    assert summary == json.loads((tmp_path / "raw/summary.json").read_text())
+    assert summary == {
+        "source": "folder", "synthetic": False, "counts": {"a": 1, "b": 1}, "unlabelled": 1, "groups": 2, "masks": 1,
+        "rejected": 1,
+    }  # fmt: skip
+    assert sorted(path.name for path in (tmp_path / "raw").iterdir()) == [
+        "images", "index.csv", "masks", "rejected.csv", "summary.json",
+    ]  # fmt: skip
+    assert (tmp_path / "raw/summary.json").read_text().endswith("}\n")
+    assert b"\r" not in (tmp_path / "raw/index.csv").read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("image", "drawn", "reason"),
+    [
+        (b"", None, "zero bytes"),
+        (b"just some notes\n", None, "not an image but text"),
+        (png()[:-20], None, "truncated"),
+        (png(50, 50), None, "2500 pixels, more than the limit of 1000; raise ingest.max_pixels"),
+        (png(), mask(20, 31), "its mask is 31×20, the image (upright) 30×20"),
+        (png(), mask()[:-20], "its mask: truncated"),
+        (png(), b"", "its mask: zero bytes"),
+        (png(), mask(60, 60), "its mask: 60×60 = 3600 pixels"),
+        (
+            png(),
+            cv2.imencode(".png", np.random.default_rng(0).integers(0, 256, (20, 30), dtype=np.uint8))[1].tobytes(),
+            "looks like a photograph",
+        ),
+    ],
+)
+def test_bad_files_are_left_out_one_by_one(tmp_path, image, drawn, reason):
+    summary, index, rejected = ingest([*GOOD, Sample("a/bad.jpg", "a", image, drawn)], tmp_path)
+    assert reason in rejected["a/bad.jpg"]
+    assert len(index) == 3
+    assert summary["rejected"] == 1
+
+
+def test_a_file_that_vanished_is_left_out(tmp_path):
+    _, _, rejected = ingest([*GOOD, Sample("a/x.png", "a", tmp_path / "x.png")], tmp_path / "raw")
+    assert "cannot be read" in rejected["a/x.png"]
+
+
+def test_the_order_of_the_source_does_not_matter(tmp_path):
+    ingest(GOOD, tmp_path / "one")
+    ingest(GOOD[::-1], tmp_path / "two")
+    files = [path.relative_to(tmp_path / "one") for path in (tmp_path / "one").rglob("*") if path.is_file()]
+    assert len(files) == 7
+    assert all((tmp_path / "one" / file).read_bytes() == (tmp_path / "two" / file).read_bytes() for file in files)
+
+
+def test_a_second_run_leaves_nothing_of_the_first(tmp_path):
+    ingest(GOOD, tmp_path)
+    ingest(GOOD[:2], tmp_path)
+    assert len(list((tmp_path / "images").iterdir())) == 2
+
+
+def test_no_image_is_one_clear_error(tmp_path):
+    with pytest.raises(DataError, match=r"no labelled image .*one folder per class(?s:.*)a/1.jpg: zero bytes"):
+        ingest([Sample("a/1.jpg", "a", b"")], tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_single_class_is_named(tmp_path):
+    with pytest.raises(DataError, match=r"all 2 labelled images are of the class 'a'; .* at least two"):
+        ingest([GOOD[1], Sample("a/2.png", "a", png()), GOOD[2]], tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_name_that_comes_twice_is_a_mistake_of_the_source(tmp_path):
+    with pytest.raises(ValueError, match=r"'b/2.png' twice"):
+        ingest([GOOD[0], GOOD[0]], tmp_path)

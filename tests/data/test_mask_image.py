@@ -1,0 +1,61 @@
+import io
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from defectdistill.data.images import BadImage
+from defectdistill.data.mask_image import MaskImage, decode_mask, looks_like_photograph
+
+
+def encoded(image, kind="PNG", **options):
+    buffer = io.BytesIO()
+    (image if isinstance(image, Image.Image) else Image.fromarray(image)).save(buffer, kind, **options)
+    return buffer.getvalue()
+
+
+def test_ids_keep_their_values():
+    ids = np.array([[0, 1], [2, 7]], np.uint8)
+    assert (decode_mask(encoded(ids)).values == ids).all()
+
+
+def test_sixteen_bit_ids_keep_their_values_and_full_range_is_scaled():
+    assert decode_mask(encoded(np.array([[0, 3, 200]], np.uint16))).values.tolist() == [[0, 3, 200]]
+    assert decode_mask(encoded(np.array([[0, 65535]], np.uint16))).values.tolist() == [[0, 255]]
+
+
+def test_bilevel_becomes_0_and_255():
+    assert decode_mask(encoded(Image.fromarray(np.array([[False, True]])))).values.tolist() == [[0, 255]]
+
+
+def test_grey_saved_as_rgb_is_grey():
+    assert decode_mask(encoded(np.full((2, 3, 3), 255, np.uint8))).values.tolist() == [[255] * 3] * 2
+
+
+def test_palette_keeps_indices_and_colours():
+    image = Image.fromarray(np.array([[0, 2]], np.uint8), "L").convert("P")
+    image.putpalette([0, 0, 0, 9, 9, 9, 200, 0, 0])
+    mask = decode_mask(encoded(image))
+    assert mask.values.tolist() == [[0, 2]]
+    assert mask.colours().tolist() == [[[0, 0, 0], [200, 0, 0]]]
+    assert mask.brightness().tolist() == [[0, 200]]
+    assert mask.is_coloured()
+
+
+def test_transparent_is_background():
+    drawing = np.array([[[255, 0, 0, 255], [255, 255, 255, 0]]], np.uint8)
+    assert decode_mask(encoded(drawing)).values.tolist() == [[[255, 0, 0], [0, 0, 0]]]
+
+
+def test_an_unreadable_mask_says_why():
+    with pytest.raises(BadImage, match="truncated"):
+        decode_mask(encoded(np.zeros((9, 9), np.uint8))[:-30])
+
+
+def test_a_photograph_is_told_from_a_mask():
+    rng = np.random.default_rng(0)
+    assert looks_like_photograph(MaskImage(rng.normal(120, 30, (50, 50)).clip(0, 255).astype(np.uint8)))
+    smooth_edges = np.zeros((50, 50), np.uint8)
+    smooth_edges[10:20] = rng.integers(0, 256, (10, 50))
+    assert not looks_like_photograph(MaskImage(smooth_edges))
+    assert not looks_like_photograph(MaskImage(np.arange(60, dtype=np.uint8).reshape(6, 10)))

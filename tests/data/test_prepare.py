@@ -1,0 +1,211 @@
+import csv
+import hashlib
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from defectdistill.data.errors import DataError
+from defectdistill.data.ingest import write_raw
+from defectdistill.data.prepare import prepare
+from defectdistill.data.sample import Sample
+
+CLASSES = ("dent", "good", "scratch")
+COLOURS = {"dent": (255, 0, 0), "good": (0, 0, 0), "scratch": (0, 0, 255)}
+SETTINGS = {
+    "size": 16, "resize": "squash", "masks": "given", "mask_coding": "auto", "mask_table": None,
+    "fractions": (0.7, 0.15, 0.15), "seed": 0,
+}  # fmt: skip
+
+
+def photographs(draw, per_class=10, with_mask=lambda label, number: True):
+    """Return samples of 24×32 px, each of one even grey of its own; `draw(label, area)` gives a mask's pixels."""
+    rng = np.random.default_rng(0)
+    for label in CLASSES:
+        for number in range(per_class):
+            image = np.full((24, 32, 3), rng.integers(40, 220), np.uint8)
+            image[4:20, 8:16] //= 2
+            area = np.zeros((24, 32), bool)
+            area[4:20, 8:16] = label != "good"
+            mask = cv2.imencode(".png", draw(label, area))[1].tobytes() if with_mask(label, number) else None
+            yield Sample(f"{label}/{number:02d}.png", label, cv2.imencode(".png", image)[1].tobytes(), mask)
+    yield Sample("unlabelled/1.png", None, cv2.imencode(".png", np.full((9, 9), 7, np.uint8))[1].tobytes())
+
+
+def binary(label, area):
+    return area.astype(np.uint8) * 255
+
+
+def coloured(label, area):
+    return (area[:, :, None] * np.array(COLOURS[label][::-1])).astype(np.uint8)
+
+
+def run(folder, draw=binary, with_mask=lambda label, number: True, **settings):
+    write_raw(photographs(draw, with_mask=with_mask), folder / "raw", "folder", synthetic=False, max_pixels=10**6)
+    return prepare(folder / "raw", folder / "prepared", **SETTINGS | settings)
+
+
+def load(folder, side):
+    with (folder / "prepared" / side / "index.csv").open(newline="") as file:
+        index = list(csv.DictReader(file))
+    arrays = [np.load(path) for path in sorted((folder / "prepared" / side).glob("*.npy"))]
+    return index, *arrays
+
+
+def test_arrays_index_and_summary(tmp_path):
+    summary = run(tmp_path)
+    names = []
+    for side, count in (("train", 7), ("val", 2), ("test", 1)):
+        index, images, masks = load(tmp_path, side)
+        assert images.shape == (3 * count, 16, 16, 3)
+        assert images.dtype == masks.dtype == np.uint8
+        assert masks.shape == (3 * count, 16, 16)
+        assert [row["name"] for row in index] == sorted(row["name"] for row in index)
+        for row, image, mask in zip(index, images, masks, strict=True):
+            name = row["name"].split("/")[0]
+            assert int(row["label"]) == CLASSES.index(name)
+            assert row["mask_source"] == "given"
+            # 24×32 px squashed to 16: rows 4…20 become 3…13 (a third of a pixel counts), columns 8…16 become 4…8.
+            expected = np.zeros((16, 16), np.uint8)
+            expected[3:13, 4:8] = 0 if name == "good" else CLASSES.index(name) + 1
+            assert (mask[4:12] == expected[4:12]).all()
+            assert image[8, 5, 0] == image[0, 0, 0] // 2
+        names += [row["name"] for row in index]
+    assert len(names) == len(set(names)) == 30
+    index, images = load(tmp_path, "unlabelled")
+    assert index == [{"name": "unlabelled/1.png", "group": "unlabelled/1.png"}]
+    assert (images == 7).all()
+    assert summary == json.loads((tmp_path / "prepared/summary.json").read_text())
+    assert summary == {
+        "source": "folder",
+        "synthetic": False,
+        "classes": list(CLASSES),
+        "size": 16,
+        "resize": "squash",
+        "protocol": "stratified 70/15/15 by group, seed 0",
+        "counts": {
+            "train": dict.fromkeys(CLASSES, 7),
+            "val": dict.fromkeys(CLASSES, 2),
+            "test": dict.fromkeys(CLASSES, 1),
+        },
+        "unlabelled": 1,
+        "groups": 30,
+        "masks": {"coding": "binary", "given": 30, "threshold": 0, "none": 0, "empty_on_defect": 0},
+        "rejected": 0,
+    }
+
+
+@pytest.mark.parametrize(
+    ("draw", "settings", "coding"),
+    [
+        (lambda label, area: area.astype(np.uint8), {}, "zero_one"),
+        (lambda label, area: (area * (CLASSES.index(label) + 1)).astype(np.uint8), {}, "labels"),
+        (lambda label, area: (area * (90 + len(label))).astype(np.uint8),
+         {"mask_table": {"dent": 94, "scratch": 97}}, "labels"),
+        (lambda label, area: cv2.GaussianBlur(area.astype(np.uint8) * 255, (3, 3), 0), {}, "grey"),
+        (coloured, {}, "colours"),
+        (coloured, {"mask_table": {"dent": [255, 0, 0], "scratch": [0, 0, 255]}}, "colours"),
+    ],
+)  # fmt: skip
+def test_every_coding_gives_the_same_label_maps(tmp_path, draw, settings, coding):
+    assert run(tmp_path, draw, **settings)["masks"]["coding"] == coding
+    index, _, masks = load(tmp_path, "train")
+    run(tmp_path / "reference")
+    assert np.array_equal(masks, load(tmp_path / "reference", "train")[2])
+    assert {int(row["label"]) for row, mask in zip(index, masks, strict=True) if mask.any()} == {0, 2}
+
+
+def test_a_forced_coding_is_obeyed(tmp_path):
+    summary = run(tmp_path, coloured, mask_coding="binary")
+    assert summary["masks"]["coding"] == "binary"
+    _, _, masks = load(tmp_path, "train")
+    assert masks.max() == 3
+
+
+def test_masks_that_mark_nothing_are_listed_on_defects_only(tmp_path):
+    drawn = iter(range(100))
+    summary = run(tmp_path, lambda label, area: binary(label, area & (next(drawn) != 3)))
+    assert summary["masks"]["empty_on_defect"] == 1
+    assert (tmp_path / "prepared/empty_masks.csv").read_text() == "name,label\ndent/03.png,dent\n"
+
+
+@pytest.mark.parametrize(
+    ("masks", "sources"),
+    [("given", {"given", "none"}), ("threshold", {"threshold"}), ("given_else_threshold", {"given", "threshold"})],
+)
+def test_where_masks_come_from(tmp_path, masks, sources):
+    summary = run(tmp_path, with_mask=lambda label, number: number % 2, size=64, masks=masks)
+    index, _, label_maps = load(tmp_path, "train")
+    assert {row["mask_source"] for row in index} == sources
+    assert sum(summary["masks"][source] for source in sources) == 30
+    assert (summary["masks"]["coding"] == "none") == (masks == "threshold")
+    for row, label_map in zip(index, label_maps, strict=True):
+        assert set(np.unique(label_map)) <= {0, int(row["label"]) + 1}
+        if row["mask_source"] == "threshold":
+            assert label_map.any()
+        elif row["mask_source"] == "none":
+            assert not label_map.any()
+
+
+def test_a_padded_border_is_never_a_mark(tmp_path):
+    run(tmp_path, size=64, resize="pad", masks="threshold")
+    _, images, label_maps = load(tmp_path, "train")
+    assert (images[:, :7] == (124, 116, 104)).all()
+    assert not label_maps[:, :8].any()
+    assert not label_maps[:, 56:].any()
+
+
+def test_ids_in_another_order_than_the_classes_are_noticed(tmp_path):
+    wrong = {"dent": 2, "good": 0, "scratch": 1}
+    with pytest.raises(DataError, match=r"20 of 20 masks, .* do not mark the class .*1 = dent, 2 = good.*mask_table"):
+        run(tmp_path, lambda label, area: (area * wrong[label]).astype(np.uint8))
+
+
+def test_an_unknown_colour_names_the_file(tmp_path):
+    with pytest.raises(DataError, match=r"scratch/\d\d.png holds the colour \[0, 0, 255\]"):
+        run(tmp_path, coloured, mask_table={"dent": [255, 0, 0]})
+
+
+@pytest.mark.parametrize(
+    ("settings", "complaint"),
+    [
+        ({"resize": "crop"}, "prepare.resize='crop'"),
+        ({"masks": "none"}, "prepare.masks='none'"),
+        ({"size": 0}, "prepare.size=0"),
+        ({"mask_coding": "rle"}, "prepare.mask_coding='rle' is unknown; use auto, binary"),
+        ({"mask_coding": "labels", "mask_table": {"rust": 1}}, "'rust'"),
+    ],
+)
+def test_wrong_settings_are_named_before_anything_is_written(tmp_path, settings, complaint):
+    with pytest.raises(DataError, match=complaint):
+        run(tmp_path, **settings)
+    assert not (tmp_path / "prepared").exists()
+
+
+def test_a_class_too_small_to_split_is_named_before_anything_is_written(tmp_path):
+    samples = [sample for sample in photographs(binary) if not sample.name.startswith("good/0") or "00" in sample.name]
+    write_raw(samples, tmp_path / "raw", "folder", synthetic=False, max_pixels=10**6)
+    with pytest.raises(DataError, match="class 'good' has 1 images"):
+        prepare(tmp_path / "raw", tmp_path / "prepared", **SETTINGS)
+    assert not (tmp_path / "prepared").exists()
+
+
+def digest(folder):
+    files = sorted(path for path in folder.rglob("*") if path.is_file())
+    return {str(file.relative_to(folder)): hashlib.sha256(file.read_bytes()).hexdigest() for file in files}
+
+
+def test_two_processes_write_the_same_bytes(tmp_path):
+    code = (
+        f"import sys; from pathlib import Path; sys.path.insert(0, {str(Path(__file__).parent)!r}); "
+        "import test_prepare as t; t.run(Path(sys.argv[1]), masks='given_else_threshold')"
+    )
+    for name, seed in (("one", "1"), ("two", "2")):
+        environment = {"PYTHONHASHSEED": seed, "PATH": "", "PYTHONPATH": ":".join(sys.path)}
+        subprocess.run([sys.executable, "-c", code, str(tmp_path / name)], check=True, env=environment)
+    assert digest(tmp_path / "one") == digest(tmp_path / "two")
+    assert len(digest(tmp_path / "one/prepared")) == 13

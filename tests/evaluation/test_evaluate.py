@@ -1,0 +1,110 @@
+"""All of the evaluation at once: what is written, and that it is the same in every process."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from evaluation_cases import NAMES, arguments, make_case
+
+from defectdistill.evaluation.evaluate import evaluate_models
+
+AGAIN = """
+import sys
+from pathlib import Path
+from evaluation_cases import NAMES, arguments, make_case
+from defectdistill.evaluation.evaluate import evaluate_models
+folder = Path(sys.argv[1])
+evaluate_models(folder / "out", **arguments(folder / "histories", make_case(NAMES, 17, 20)))
+assert "matplotlib.pyplot" not in sys.modules
+"""
+
+
+@pytest.fixture(scope="module")
+def written(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("evaluation")
+    results = evaluate_models(folder / "out", **arguments(folder / "histories", make_case(NAMES, 17, 20)))
+    return folder / "out", results
+
+
+def test_evaluate_json_holds_the_results_and_no_nan(written):
+    folder, results = written
+
+    def refuse(name):
+        raise AssertionError(name)
+
+    text = (folder / "evaluate.json").read_text(encoding="utf-8")
+    assert json.loads(text, parse_constant=refuse) == results
+    assert text.endswith("}\n")
+    assert set(results) == {"student", "baseline", "teacher", "difference", "paired"}
+    test = results["student"]["test"]
+    assert {"macro_f1", "auc/flame", "average_entropy", "entropy/flame", "confidence/flame"} <= set(test)
+    assert results["difference"]["macro_f1"] == test["macro_f1"] - results["baseline"]["test"]["macro_f1"]
+    assert results["student"]["unlabelled"]["images"] == 20
+    assert test["images"] == sum(test[f"images/{name}"] for name in NAMES) == 17
+
+
+def test_every_file_is_written(written):
+    folder, _ = written
+    names = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
+    figures = ("confusion", "roc", "entropy_unlabelled", "confidence_unlabelled", "entropy_test", "confidence_test",
+               "training", "loss_terms", "teacher")  # fmt: skip
+    tables = ("predictions", "unlabelled_predictions", "roc", "roc_student", "roc_baseline", "confusion_student",
+              "confusion_baseline")  # fmt: skip
+    assert names == {
+        "evaluate.json", "report.html", *(f"figures/{name}.png" for name in figures),
+        *(f"plots/{name}.csv" for name in tables),
+    }  # fmt: skip
+
+
+def test_report_shows_every_figure_under_the_number_of_the_paper(written):
+    page = (written[0] / "report.html").read_text(encoding="utf-8")
+    assert page.count("<img ") == 9
+    assert [page.count(f"paper&#39;s Figure {number}") for number in (4, 5, 6, 7, 8)] == [
+        4,
+        4,
+        2,
+        2,
+        2,
+    ]  # alt and caption
+
+
+def test_same_bytes_in_another_process_under_other_settings(written, tmp_path):
+    (tmp_path / "matplotlibrc").write_text("font.size: 20\nlines.linewidth: 9\nsavefig.dpi: 40\n")
+    environment = {
+        **os.environ,
+        "PYTHONHASHSEED": "7",
+        "MATPLOTLIBRC": str(tmp_path / "matplotlibrc"),
+        "PYTHONPATH": str(Path(__file__).parent),
+        "LC_ALL": "C",
+        "TZ": "Asia/Seoul",
+    }
+    subprocess.run([sys.executable, "-c", AGAIN, str(tmp_path)], check=True, env=environment)
+    folder, _ = written
+    for path in sorted(path for path in folder.rglob("*") if path.is_file()):
+        assert path.read_bytes() == (tmp_path / "out" / path.relative_to(folder)).read_bytes(), path.name
+
+
+def test_no_unlabelled_image_no_history_no_teacher(tmp_path):
+    given = arguments(tmp_path / "h", make_case(["ok", "bad"], 3, 0)) | {"histories": {}, "teacher": {}}
+    results = evaluate_models(tmp_path / "out", **given)
+    assert results["student"]["unlabelled"] == {"images": 0, "images/bad": 0, "images/ok": 0}
+    assert results["teacher"] == {}
+    assert len(list((tmp_path / "out" / "figures").iterdir())) == 4
+
+
+def test_order_of_the_models_does_not_matter(written, tmp_path):
+    given = arguments(tmp_path / "h", make_case(NAMES, 17, 20))
+    given |= {key: dict(reversed(given[key].items())) for key in ("probs", "unlabelled")} | {"histories": {}}
+    evaluate_models(tmp_path / "out", **given)
+    name = "plots/predictions.csv"
+    assert (tmp_path / "out" / name).read_bytes() == (written[0] / name).read_bytes()
+
+
+def test_a_missing_model_is_named(tmp_path):
+    given = arguments(tmp_path / "h", make_case(NAMES, 5, 0))
+    with pytest.raises(ValueError, match=r"\['student'\].*expected of student and baseline"):
+        evaluate_models(tmp_path, **given | {"probs": {"student": np.full((5, 3), 1 / 3)}})

@@ -1,0 +1,95 @@
+"""The figures: nothing cut off, whatever the class names and counts; the same bytes in every process."""
+
+import warnings
+
+import numpy as np
+import pytest
+from evaluation_cases import NAMES, make_case, write_histories, write_rows
+from matplotlib.image import imread
+
+from defectdistill.evaluation import plot_style, plots, training_plots
+
+CASES = {
+    "three": (NAMES, 17),
+    "two, and a dollar": (["ok", "crack $x_1$ & co"], 5),
+    "twelve": ([f"class_{index}_with_a_rather_long_name"[: 9 + 2 * index] for index in range(12)], 30),
+}
+
+
+@pytest.fixture(autouse=True)
+def _no_warning():
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")  # a layout that collapsed, a missing glyph, a mean of nothing
+        yield
+
+
+def assert_nothing_is_cut_off(path):
+    """Ink on the border means that a label leaves the picture."""
+    pixels = imread(path)[..., :3]
+    border = np.concatenate([pixels[0], pixels[-1], pixels[:, 0], pixels[:, -1]])
+    assert (border == 1.0).all(), f"{path.name} touches its border"
+    assert (pixels < 0.5).any()
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_predictions_fit_into_their_figures(tmp_path, case):
+    classes, images = CASES[case]
+    made = make_case(classes, images, 0)
+    for path in (
+        plots.plot_entropy(tmp_path / "entropy.png", made["probs"], classes, made["labels"]),
+        plots.plot_confidence(tmp_path / "confidence.png", made["probs"], classes),
+        plots.plot_roc(tmp_path / "roc.png", made["probs"], made["labels"], classes),
+        plots.plot_confusion(tmp_path / "confusion.png", made["probs"], made["labels"], classes),
+    ):
+        assert_nothing_is_cut_off(path)
+
+
+def test_certain_predictions_of_one_class_alone(tmp_path):
+    """Probabilities of exactly 0 and 1, two classes never predicted, one without any image."""
+    probs = {"student": np.tile([1.0, 0.0, 0.0], (4, 1)), "baseline": np.full((4, 3), 1 / 3)}
+    labels = np.array([0, 0, 0, 1])
+    for path in (
+        plots.plot_entropy(tmp_path / "entropy.png", probs, NAMES),
+        plots.plot_confidence(tmp_path / "confidence.png", probs, NAMES, labels),
+        plots.plot_roc(tmp_path / "roc.png", probs, labels, NAMES),
+        plots.plot_confusion(tmp_path / "confusion.png", probs, labels, NAMES),
+    ):
+        assert_nothing_is_cut_off(path)
+
+
+def test_every_class_up_to_24_has_a_line_of_its_own():
+    lines = [tuple(plot_style.class_line(index).values()) for index in range(24)]
+    assert len(set(lines)) == 24
+
+
+def test_training_figures(tmp_path):
+    read = {model: training_plots.read_history(path) for model, path in write_histories(tmp_path).items()}
+    classifiers = {model: read[model] for model in ("student", "baseline")}
+    assert_nothing_is_cut_off(training_plots.plot_training(tmp_path / "training.png", classifiers))
+    assert_nothing_is_cut_off(training_plots.plot_teacher(tmp_path / "teacher.png", read["teacher"]))
+    assert_nothing_is_cut_off(training_plots.plot_loss_terms(tmp_path / "terms.png", read["student"]))
+
+
+def test_training_of_one_epoch_with_missing_columns_and_empty_cells(tmp_path):
+    path = write_rows(tmp_path / "h.csv", [{"epoch": 0, "val_loss": 0.5, "train_loss": "", "lambda": 0.1}])
+    history = training_plots.read_history(path)
+    assert np.isnan(history["train_loss"]).all()
+    assert_nothing_is_cut_off(training_plots.plot_training(tmp_path / "training.png", {"student": history}))
+    assert_nothing_is_cut_off(training_plots.plot_loss_terms(tmp_path / "terms.png", history))
+
+
+def test_a_figure_of_nothing_is_an_error(tmp_path):
+    history = {"epoch": np.arange(3.0)}
+    with pytest.raises(ValueError, match=r"nothing to draw in terms\.png"):
+        training_plots.plot_loss_terms(tmp_path / "terms.png", history)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [("epoch,val_loss\n", "0 rows"), ("step,val_loss\n1,2\n", "'epoch'"), ("epoch,a\n0,high\n", "column 'a'.*high")],
+)
+def test_a_history_that_is_none_is_refused(tmp_path, text, message):
+    path = tmp_path / "history.csv"
+    path.write_text(text)
+    with pytest.raises(ValueError, match=message):
+        training_plots.read_history(path)

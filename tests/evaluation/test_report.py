@@ -1,0 +1,150 @@
+"""The report: says what it rests on, escapes what it is given, needs nothing from outside."""
+
+import re
+from html.parser import HTMLParser
+
+import pytest
+from evaluation_cases import arguments, make_case
+
+from defectdistill.evaluation.evaluate import evaluate_models
+from defectdistill.evaluation.report import signed, verdict, write_report
+
+EVIL = ["<script>alert(1)</script>", "a & b", 'quote" onload="x']
+
+
+class Page(HTMLParser):
+    """Collects tags, the addresses that they name, and the text."""
+
+    def __init__(self, html):
+        super().__init__()
+        self.tags, self.addresses, self.text, self.handlers = [], [], "", []
+        self.feed(html)
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.append(tag)
+        self.addresses += [value for name, value in attrs if name in ("src", "href", "srcset", "data")]
+        self.handlers += [name for name, _ in attrs if name.startswith("on")]
+
+    def handle_data(self, data):
+        self.text += data
+
+
+@pytest.fixture(scope="module")
+def evil(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("evil")
+    given = arguments(folder / "histories", make_case(EVIL, 4, 3)) | {"histories": {}}  # three pictures less to draw
+    evaluate_models(folder / "out", **given)
+    return (folder / "out" / "report.html").read_text(encoding="utf-8")
+
+
+def test_everything_from_the_user_is_escaped(evil):
+    page = Page(evil)
+    assert not {"script", "b"} & set(page.tags)
+    assert not page.handlers
+    # A class, an image's name (its folder is the class) and a parameter.
+    assert page.text.count("<script>alert(1)</script>") >= 3
+    assert "A <b>title</b>" in page.text
+
+
+def test_nothing_is_fetched_and_no_path_of_the_machine_is_told(evil, tmp_path):
+    assert all(address.startswith("data:image/png;base64,") for address in Page(evil).addresses)
+    assert len(Page(evil).addresses) == 6
+    style = evil[evil.index("<style>") : evil.index("</style>")]
+    assert not re.search(r"url\(|@import|https?:", style)
+    assert str(tmp_path.parent.parent) not in evil
+
+
+def test_says_what_the_data_are(evil):
+    text = " ".join(Page(evil).text.split())
+    for words in (
+        "stratified by class, 70 / 15 / 15", "2 files, with the reasons in rejected.csv", "0/255",
+        "80 given, 7 made by threshold, 3 images without; 1 given for a defect but empty",
+        "3 images, only predicted on", "4 test images", "Segmentation of 9 test images", "Masks made by threshold are no truth",
+        "make repro", "distill.beta", "Figure 4", "Figure 5", "Figure 7", "Figure 8",
+    ):  # fmt: skip
+        assert words in text, words
+    assert "SYNTHETIC" not in text
+
+
+def minimal(**changes):
+    classes = {"a": {"images": 1, "average_confidence": 0.9, "average_entropy": 0.1}}
+    summary = {"images": 1, "average_confidence": 0.9, "average_entropy": 0.1, "classes": classes}
+    sets = {"test": summary, "unlabelled": {"images": 0, "classes": {"a": {"images": 0}}}}
+    scores = {"accuracy": 1.0, "macro_f1": 1.0}
+    rows = [
+        {"model": model, "name": "x.png", "true": "a", "predicted": "a", "confidence": "0.9"}
+        for model in ("student", "baseline")
+    ]
+    return {
+        "title": "t", "scores": {"student": scores, "baseline": scores},
+        "data": make_case(["a"], 1, 0)["data"],
+        "paired": {"student_only": 0, "baseline_only": 0, "p_value": 1.0},
+        "uncertainty": {"student": sets, "baseline": sets}, "teacher": {}, "predictions": rows,
+        "figures": [], "contact_sheets": [], "params": {}, "reproduce": [],
+    } | changes  # fmt: skip
+
+
+def test_synthetic_data_carry_a_banner(tmp_path):
+    data = minimal()["data"] | {"synthetic": True, "source": "synthetic"}
+    write_report(tmp_path / "report.html", **minimal(data=data))
+    page = (tmp_path / "report.html").read_text()
+    assert page.index("SYNTHETIC DATA") < page.index('class="verdict"')
+
+
+def test_unknown_values_are_dashes_and_empty_sections_are_absent(tmp_path):
+    write_report(tmp_path / "report.html", **minimal())
+    text = Page((tmp_path / "report.html").read_text()).text
+    assert "–" in text
+    assert "Both models are right on every test image." in text
+    assert "There are no unlabelled images." in text
+    assert "Unlabelled set" not in text
+    assert "Teacher" not in text
+
+
+def test_a_picture_of_an_unknown_type_is_refused(tmp_path):
+    with pytest.raises(ValueError, match=r"x\.svg is no picture"):
+        write_report(tmp_path / "report.html", **minimal(figures=[("c", tmp_path / "x.svg")]))
+
+
+def paired(student_only, baseline_only, p_value):
+    return {"student_only": student_only, "baseline_only": baseline_only, "p_value": p_value}
+
+
+def test_verdict_inside_the_noise():
+    text = verdict({"macro_f1": 0.881}, {"macro_f1": 0.765}, paired(3, 1, 0.625), 17)
+    assert text == (
+        "The distilled student reaches a macro-F1 of 0.881 against 0.765 for the baseline without a teacher, 11.6 "
+        "points more, on 17 test images. One image is worth 5.9 points of accuracy here, and the models differ on 4 "
+        "images (3 that only the student gets right, 1 only the baseline): a difference of so few images is inside "
+        "the noise (exact McNemar test, p = 0.62)."
+    )
+
+
+@pytest.mark.parametrize(
+    ("student", "pair", "images", "words"),
+    [
+        (0.7, paired(0, 1, 1.0), 10, "20.0 points less, on 10 test images"),
+        (0.9, paired(0, 0, 1.0), 10, "no difference, on 10 test images"),
+        (0.9, paired(0, 0, 1.0), 1, "on 1 test image. One image is worth 100.0 points"),
+        (0.9, paired(1, 0, 1.0), 10, "differ on 1 image (1 that"),
+        (0.9, paired(0, 0, 1.0), 10, "these images tell no difference"),
+        (
+            0.99,
+            paired(20, 1, 0.00002),
+            200,
+            "chance alone seldom gives so uneven a split (exact McNemar test, p < 0.005)",
+        ),
+    ],
+)
+def test_verdict_in_other_cases(student, pair, images, words):
+    assert words in verdict({"macro_f1": student}, {"macro_f1": 0.9}, pair, images)
+
+
+def test_signed():
+    assert [signed(value) for value in (0.0514, -0.4, 0.0, -0.0001, None)] == [
+        "+0.051",
+        "−0.400",
+        "0.000",
+        "0.000",
+        "–",
+    ]

@@ -1,0 +1,154 @@
+"""Classification and segmentation scores against values computed by hand, and against other libraries."""
+
+import math
+import posixpath
+import re
+
+import numpy as np
+import pytest
+from scipy.stats import binomtest
+from sklearn.metrics import f1_score, jaccard_score
+
+from defectdistill.evaluation.scores import (
+    classification_scores,
+    confusion,
+    metric_names,
+    paired_comparison,
+    segmentation_scores,
+)
+
+CLASSES = ["short_circuit", "fire", "flame"]
+LABELS = np.array([0, 0, 0, 1, 1, 2])
+# Predicted 0 0 1 1 1 0: flame is never predicted.
+PROBS = np.array(
+    [[0.7, 0.2, 0.1], [0.6, 0.3, 0.1], [0.3, 0.6, 0.1], [0.2, 0.7, 0.1], [0.05, 0.9, 0.05], [0.5, 0.1, 0.4]]
+)
+
+
+def test_classification_scores_by_hand():
+    scores = classification_scores(PROBS, LABELS, CLASSES)
+    assert scores["accuracy"] == pytest.approx(4 / 6)
+    assert scores["recall/short_circuit"] == pytest.approx(2 / 3)
+    assert scores["precision/short_circuit"] == pytest.approx(2 / 3)
+    assert scores["recall/fire"] == 1.0
+    assert scores["precision/fire"] == pytest.approx(2 / 3)
+    assert scores["f1/fire"] == pytest.approx(0.8)
+    assert scores["f1/flame"] == scores["recall/flame"] == scores["precision/flame"] == 0.0
+    assert scores["macro_f1"] == pytest.approx((2 / 3 + 0.8 + 0) / 3)
+    assert scores["macro_recall"] == pytest.approx((2 / 3 + 1 + 0) / 3)
+    assert scores["g_mean"] == 0.0
+    assert scores["loss"] == pytest.approx(-sum(map(math.log, (0.7, 0.6, 0.3, 0.7, 0.9, 0.4))) / 6)
+    # Pairs (positive, negative) in the right order: 8 of 9, 8 of 8, 5 of 5.
+    assert scores["auc/short_circuit"] == pytest.approx(8 / 9)
+    assert scores["auc/fire"] == pytest.approx(1.0)
+    assert scores["auc/flame"] == pytest.approx(1.0)
+    assert scores["macro_auc"] == pytest.approx((8 / 9 + 2) / 3)
+
+
+def test_g_mean_is_the_geometric_mean_of_the_recalls():
+    probs = np.array([[1, 0], [1, 0], [0, 1], [0, 1], [1, 0], [1, 0]], dtype=float)
+    scores = classification_scores(probs, np.array([0, 0, 0, 0, 1, 0]), ["a", "b"])
+    assert scores["g_mean"] == 0.0
+    scores = classification_scores(probs, np.array([0, 0, 0, 0, 0, 1]) ^ 1, ["a", "b"])
+    assert scores["g_mean"] == pytest.approx(math.sqrt(1.0 * 0.4))
+
+
+def test_certain_and_right_gives_a_loss_of_zero_without_a_sign():
+    scores = classification_scores(np.eye(2), np.array([0, 1]), ["a", "b"])
+    assert scores["loss"] == 0.0
+    assert math.copysign(1, scores["loss"]) == 1
+    assert scores["accuracy"] == scores["macro_auc"] == scores["g_mean"] == 1.0
+
+
+def test_certain_and_wrong_costs_the_clipped_logarithm():
+    scores = classification_scores(np.array([[0.0, 1.0]]), np.array([0]), ["a", "b"])
+    assert scores["loss"] == pytest.approx(12 * math.log(10))
+
+
+def test_class_without_a_test_image_is_left_out_of_means_and_keys():
+    scores = classification_scores(PROBS[:5], LABELS[:5], CLASSES)
+    assert not [name for name in scores if name.endswith("/flame")]
+    assert scores["macro_recall"] == pytest.approx((2 / 3 + 1) / 2)
+    assert scores["g_mean"] == pytest.approx(math.sqrt(2 / 3))
+
+
+def test_one_class_only_has_no_auc():
+    scores = classification_scores(PROBS[:3], LABELS[:3], CLASSES)
+    assert not [name for name in scores if "auc" in name]
+    assert all(math.isfinite(value) for value in scores.values())
+
+
+def test_confusion_has_true_classes_as_rows():
+    assert confusion(PROBS, LABELS, 3).tolist() == [[2, 1, 0], [0, 2, 0], [1, 0, 0]]
+
+
+@pytest.mark.parametrize(
+    ("labels", "message"),
+    [
+        (np.array([0, 1]), r"2 ≥ 1 labels"),
+        (np.array([0, 0, 0, 1, 1, 3]), r"from 0 to 3; expected integers from 0 to 2"),
+        (LABELS.astype(float), r"float64"),
+    ],
+)
+def test_refuses_labels_that_do_not_fit(labels, message):
+    with pytest.raises(ValueError, match=message):
+        classification_scores(PROBS, labels, CLASSES)
+
+
+def test_metric_names_are_accepted_by_mlflow_and_all_different():
+    classes = ["plain_class", "a&b", "a|b", "a_b", "nested/class", "x@y", "..", "短絡", "v1.2 (new)", "<script>"]
+    names = metric_names(classes)
+    assert len(set(names)) == len(classes)
+    assert names[:4] == ["plain_class", "a_b", "a_b_2", "a_b_3"]
+    for name in names:
+        # MLflow's own rule, without the seconds that importing it takes: these characters, and a path in normal form.
+        assert re.fullmatch(r"[\w.\- ]+", name), name
+        assert posixpath.normpath(f"f1/{name}") == f"f1/{name}"
+
+
+def test_paired_comparison_counts_and_agrees_with_the_binomial_test():
+    labels = np.zeros(12, dtype=int)
+    right, wrong = [0.9, 0.1], [0.1, 0.9]
+    student = np.array([right] * 9 + [wrong] * 3)
+    baseline = np.array([wrong] * 7 + [right] * 3 + [wrong] * 2)
+    result = paired_comparison(student, baseline, labels)
+    assert (result["student_only"], result["baseline_only"]) == (7, 1)
+    assert result["p_value"] == pytest.approx(binomtest(1, 8, 0.5).pvalue)
+    assert paired_comparison(student, student, labels) == {"student_only": 0, "baseline_only": 0, "p_value": 1.0}
+
+
+def test_paired_comparison_of_thousands_of_images_stays_in_range():
+    labels = np.zeros(3000, dtype=int)
+    student = np.tile([0.9, 0.1], (3000, 1))
+    result = paired_comparison(student, student[:, ::-1], labels)
+    assert result["p_value"] == 0.0
+
+
+def test_segmentation_scores_agree_with_scikit_learn():
+    generator = np.random.default_rng(0)
+    predicted, true = generator.random((2, 5, 12, 9)) > 0.7
+    predicted[0] = true[0] = False  # an image that is empty on both sides
+    predicted[1] = False
+    scores = segmentation_scores(predicted, true)
+    assert scores["dice"] == pytest.approx(f1_score(true.ravel(), predicted.ravel()))
+    assert scores["iou"] == pytest.approx(jaccard_score(true.ravel(), predicted.ravel()))
+    by_image = [f1_score(t.ravel(), p.ravel(), zero_division=1.0) for t, p in zip(true, predicted, strict=True)]
+    assert scores["image_dice"] == pytest.approx(np.mean(by_image))
+
+
+def test_segmentation_scores_by_hand_on_label_maps():
+    true = np.array([[[0, 1, 1, 0]], [[0, 0, 0, 0]]], dtype=np.uint8)
+    predicted = np.array([[[0, 3, 0, 0]], [[0, 0, 0, 0]]], dtype=np.uint8)
+    scores = segmentation_scores(predicted, true)
+    assert scores == pytest.approx({"dice": 2 / 3, "iou": 1 / 2, "image_dice": (2 / 3 + 1) / 2, "images": 2})
+
+
+def test_segmentation_of_nothing_at_all_scores_one():
+    nothing = np.zeros((2, 4, 4), dtype=bool)
+    assert segmentation_scores(nothing, nothing) == {"dice": 1.0, "iou": 1.0, "image_dice": 1.0, "images": 2}
+    assert segmentation_scores(nothing[:0], nothing[:0]) == {}
+
+
+def test_segmentation_refuses_masks_of_another_shape():
+    with pytest.raises(ValueError, match=r"\(1, 4, 4\) and \(1, 4, 5\)"):
+        segmentation_scores(np.zeros((1, 4, 4)), np.zeros((1, 4, 5)))
