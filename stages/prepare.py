@@ -21,10 +21,11 @@ PREPARED, SHEET = Path("data/prepared"), Path("metrics/prepare/contact_sheet.png
 def main() -> None:
     """Read data/raw, write data/prepared and a picture of it."""
     params = load_params()
-    settings = params.prepare.model_dump(exclude={"val_fraction", "test_fraction"})
+    settings = params.prepare.model_dump(exclude={"image_size", "val_fraction", "test_fraction"})
     val, test = params.prepare.val_fraction, params.prepare.test_fraction
     with tracking.stage_run("prepare", params.flat("prepare")) as run:
-        summary = prepare(Path("data/raw"), PREPARED, fractions=(1 - val - test, val, test), **settings)
+        fractions = (1 - val - test, val, test)
+        summary = prepare(Path("data/raw"), PREPARED, params.prepare.image_size, fractions=fractions, **settings)
         draw(summary["classes"])
         run.log_metrics({f"images/{split}": sum(counts.values()) for split, counts in summary["counts"].items()})
         run.log_artifact(PREPARED / "summary.json")

@@ -35,7 +35,7 @@ class Synthetic(Section):
     """Settings of the source `synthetic`."""
 
     seed: Seed
-    size: Annotated[int, Field(ge=64, le=2048)]
+    image_size: Annotated[int, Field(ge=64, le=2048)]
     short_circuit: Count
     fire_induced_short_circuit: Count
     flame: Count
@@ -63,7 +63,7 @@ class Ingest(Section):
 class Prepare(Section):
     """Masks, split and size."""
 
-    size: Annotated[int, Field(ge=32, le=1024, multiple_of=16)]
+    image_size: Annotated[int, Field(ge=32, le=1024, multiple_of=16)]
     resize: Literal["squash", "pad"]
     masks: Literal["given", "threshold", "given_else_threshold"]
     mask_coding: Literal["auto", "binary", "zero_one", "grey", "labels", "palette", "colours"]

@@ -129,6 +129,7 @@ def connect() -> Any:
     database = Path(uri.removeprefix("sqlite:///"))
     lock = root() / ".dvc" / "tmp" / "mlflow.lock"
     lock.parent.mkdir(parents=True, exist_ok=True)
+    database.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(lock):  # two processes that create the same fresh store at once kill each other
         client = MlflowClient(tracking_uri=uri)
         for name in (EXPERIMENT, STAGES):

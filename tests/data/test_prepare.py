@@ -175,7 +175,7 @@ def test_an_unknown_colour_names_the_file(tmp_path):
     [
         ({"resize": "crop"}, "prepare.resize='crop'"),
         ({"masks": "none"}, "prepare.masks='none'"),
-        ({"size": 0}, "prepare.size=0"),
+        ({"size": 0}, "prepare.image_size=0"),
         ({"mask_coding": "rle"}, "prepare.mask_coding='rle' is unknown; use auto, binary"),
         ({"mask_coding": "labels", "mask_table": {"rust": 1}}, "'rust'"),
     ],

@@ -59,8 +59,9 @@ def test_says_what_the_data_are(evil):
     for words in (
         "stratified by class, 70 / 15 / 15", "2 files, with the reasons in rejected.csv", "0/255",
         "80 given, 7 made by threshold, 3 images without; 1 given for a defect but empty",
-        "3 images, only predicted on", "4 test images", "Segmentation of 9 test images", "Masks made by threshold are no truth",
-        "make repro", "distill.beta", "Figure 4", "Figure 5", "Figure 7", "Figure 8",
+        "3 images, only predicted on", "4 test images", "Segmentation of 9 test images",
+        "Masks made by threshold are no truth", "make repro", "distill.beta",
+        "Figure 4", "Figure 5", "Figure 7", "Figure 8",
     ):  # fmt: skip
         assert words in text, words
     assert "SYNTHETIC" not in text

@@ -35,7 +35,7 @@ class LabelMaps:
     ):
         if resize not in MODES or masks not in SOURCES or size < 1:
             raise DataError(
-                f"prepare.size={size}, prepare.resize={resize!r}, prepare.masks={masks!r}: give a size above 0, "
+                f"prepare.image_size={size}, prepare.resize={resize!r}, prepare.masks={masks!r}: give a size above 0, "
                 f"one of {', '.join(MODES)} and one of {', '.join(SOURCES)}"
             )
         if coding not in ("auto", *CODINGS):

@@ -2,14 +2,13 @@
 
 import torch
 import torch.nn.functional as F
-from pytorch_msssim import ssim
 from torch import nn
 
 from defectdistill.distillation.alignment import Alignment, ChannelAverage, match_size
+from defectdistill.distillation.structural_similarity import structural_similarity
 from defectdistill.models.taps import Tap
 
 TERMS = ("mse", "cosine", "ssim")
-LARGEST_WINDOW = 11
 
 
 def fusion_loss(
@@ -18,19 +17,25 @@ def fusion_loss(
     """Compare two feature maps (N, C, H, W); returns the chosen raw terms and their weighted sum as `total`.
 
     mse: mean squared error over all values. cosine: 1 − cosine similarity along the channels, mean over positions,
-    in [0, 2]. ssim: 1 − SSIM, see `structure_loss`. total = mse + β·cosine + γ·ssim, in fp32 whatever the input.
+    in [0, 2]. ssim: 1 − SSIM, see `structure_loss`. total = mse + β·cosine + γ·ssim, in fp32 at least.
     Raises ValueError for unequal shapes and unknown or no terms.
     """
     if student.shape != teacher.shape:
         raise ValueError(f"student features are {tuple(student.shape)}, the teacher's {tuple(teacher.shape)}: align")
     if not terms or not set(terms) <= set(TERMS):
         raise ValueError(f"terms = {terms}: expected one or more of {', '.join(TERMS)}")
-    student, teacher = student.float(), teacher.float()
+    student, teacher = at_least_fp32(student), at_least_fp32(teacher)
     compute = {"mse": F.mse_loss, "cosine": cosine_loss, "ssim": structure_loss}
     weights = {"mse": 1.0, "cosine": beta, "ssim": gamma}
-    losses = {term: compute[term](student, teacher) for term in TERMS if term in terms}
+    with torch.autocast(student.device.type, enabled=False):  # it would take SSIM's products to bf16
+        losses = {term: compute[term](student, teacher) for term in TERMS if term in terms}
     losses["total"] = sum(weights[term] * value for term, value in losses.items())
     return losses
+
+
+def at_least_fp32(x: torch.Tensor) -> torch.Tensor:
+    """Return x in fp32 if it is in half precision, which these losses lose too much in, else as it is."""
+    return x.float() if x.dtype in (torch.float16, torch.bfloat16) else x
 
 
 def cosine_loss(student: torch.Tensor, teacher: torch.Tensor) -> torch.Tensor:
@@ -39,22 +44,14 @@ def cosine_loss(student: torch.Tensor, teacher: torch.Tensor) -> torch.Tensor:
 
 
 def structure_loss(student: torch.Tensor, teacher: torch.Tensor) -> torch.Tensor:
-    """1 − SSIM of two feature maps (N, C, H, W) in fp32, mean over images and channels.
+    """1 − SSIM of two feature maps (N, C, H, W), mean over images, channels and positions.
 
     [choice] Both maps go to [0, 1] by the *teacher's* minimum and maximum of each image: SSIM is made for images of
-    a known range, and on signed maps SSIM(x, −x) can be +0.9. The window is Gaussian (σ 1.5), odd, and at most the
-    map's smaller side, up to 11. Raises ValueError for maps under 3 × 3: structure needs neighbours.
+    a known range, and on signed maps SSIM(x, −x) can be +0.9.
     """
-    side = min(teacher.shape[2:])
-    if side < 3:
-        raise ValueError(
-            f"SSIM on feature maps of {tuple(teacher.shape[2:])}: expected at least 3 × 3; "
-            "use larger images, a level of smaller stride, or distill.terms.ssim: false"
-        )
     low = teacher.amin(dim=(1, 2, 3), keepdim=True)
     span = (teacher.amax(dim=(1, 2, 3), keepdim=True) - low).clamp_min(1e-6)
-    window = min(LARGEST_WINDOW, side if side % 2 else side - 1)
-    return 1.0 - ssim((student - low) / span, (teacher - low) / span, data_range=1.0, win_size=window)
+    return 1.0 - structural_similarity((student - low) / span, (teacher - low) / span)
 
 
 class FeatureFusion(nn.Module):

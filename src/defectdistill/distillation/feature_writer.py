@@ -39,7 +39,7 @@ def write_features(folder: Path, teacher: FrozenTeacher, source: Path, batch_siz
     device = next(teacher.parameters()).device
     arrays: dict[str, np.ndarray] = {}
     for start in tqdm(range(0, len(images), batch_size), desc=f"teacher on {folder.name}", unit="batch"):
-        batch = normalise(torch.from_numpy(images[start : start + batch_size]).to(device))
+        batch = normalise(torch.from_numpy(np.array(images[start : start + batch_size])).to(device))
         with torch.autocast(device.type, torch.bfloat16, enabled=autocast):
             features = teacher(batch)
         for stride, feature in features.items():

@@ -7,7 +7,7 @@ from torch import nn
 from defectdistill.models.taps import Tap
 
 PLAIN_DEPTH = 5
-LIBRARY_MINIMUM_DEPTH = 3
+LIBRARY_DEPTH = 5  # of segmentation-models-pytorch: 3 to 5 levels
 
 
 def conv_bn_relu(in_channels: int, out_channels: int) -> nn.Sequential:
@@ -81,9 +81,9 @@ class LibraryEncoder(nn.Module):
 
 
 def depth_for(name: str, stride: int) -> int:
-    """Return how many levels an encoder needs to reach `stride` (a power of two)."""
+    """Return how many levels an encoder needs to reach `stride` (a power of two), at most all that it has."""
     levels = stride.bit_length()  # strides 1, 2, 4, …
-    return levels if name == "plain" else max(levels - 1, LIBRARY_MINIMUM_DEPTH)
+    return min(levels, PLAIN_DEPTH) if name == "plain" else min(max(levels - 1, 3), LIBRARY_DEPTH)
 
 
 def build_encoder(

@@ -30,6 +30,6 @@ class Segmenter:
         found = np.empty(images.shape[:3], dtype=bool)
         for start in range(0, len(images), self.batch_size):
             part = slice(start, start + self.batch_size)
-            logits = self.network(normalise(torch.from_numpy(images[part]).to(device)))  # (B, C, S, S)
+            logits = self.network(normalise(torch.from_numpy(np.array(images[part])).to(device)))  # (B, C, S, S)
             found[part] = (logits.amax(dim=1) > 0).cpu().numpy()
         return found

@@ -41,7 +41,7 @@ class ClassificationTask(lightning.LightningModule):
     """Train a student on {"image": uint8 (B, H, W, 3), "label": int64 (B,)}.
 
     Logged per epoch: train_loss (smoothed, what is minimised), val_loss (plain cross-entropy in nats: smoothing
-    would put a floor under it), accuracy, macro-F1 and macro-recall of both splits, learning_rate.
+    would put a floor under it), accuracy, macro-F1 and macro-recall of both splits.
     """
 
     def __init__(self, student: Student, classes: int, optimisation: Optimisation):
@@ -69,10 +69,6 @@ class ClassificationTask(lightning.LightningModule):
         self.log_dict(self.train_metrics, on_step=False, on_epoch=True)
         scalars = {f"train_{name}": value.detach() for name, value in losses.items()}
         self.log_dict(scalars, on_step=False, on_epoch=True, batch_size=len(labels))
-
-    def on_train_epoch_end(self) -> None:
-        """Log the learning rate of the epoch's last step."""
-        self.log("learning_rate", self.optimizers().param_groups[0]["lr"])
 
     def validation_step(self, batch: dict[str, torch.Tensor]) -> None:
         """Log the plain cross-entropy and the metrics of a validation batch."""

@@ -17,6 +17,7 @@ from defectdistill.training.compute import Machine
 logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)  # no advertisements in a stage's output
 # Batches come out of memory-mapped arrays whole: worker processes would only copy them.
 warnings.filterwarnings("ignore", message=".*does not have many workers.*")
+warnings.filterwarnings("ignore", message=".*isinstance.treespec, LeafSpec.*")  # Lightning's own, of no use to a user
 
 PRECISIONS = {"fp32": "32-true", "bf16": "bf16-mixed"}
 
@@ -31,7 +32,8 @@ class History(Callback):
     def on_train_epoch_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
         """Note the epoch's means; training and validation of the epoch are both done here."""
         row = {name: float(value) for name, value in sorted(trainer.callback_metrics.items())}
-        self.rows.append({"epoch": trainer.current_epoch, **row})
+        rate = trainer.optimizers[0].param_groups[0]["lr"]
+        self.rows.append({"epoch": trainer.current_epoch, "learning_rate": rate, **row})
         self.on_epoch(self.rows[-1])
 
 
@@ -78,8 +80,8 @@ def fit(
             num_sanity_val_steps=0,
         )
         trainer.fit(task, train, validation)
-        if not best.best_model_path:
-            raise ValueError(f"{monitor} was never finite: training diverged; lower the learning rate")
+        if best.best_model_score is None or not best.best_model_score.isfinite():
+            raise ValueError(f"{monitor} is not finite: the training diverged; lower the learning rate")
         task.load_state_dict(torch.load(best.best_model_path, weights_only=True, map_location="cpu")["state_dict"])
     task.eval()
     return history.rows

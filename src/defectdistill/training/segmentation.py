@@ -69,10 +69,6 @@ class SegmentationTask(lightning.LightningModule):
         self.log("val_dice", self.dice, on_step=False, on_epoch=True, prog_bar=True)
         self.log("val_iou", self.iou, on_step=False, on_epoch=True)
 
-    def on_train_epoch_end(self) -> None:
-        """Log the learning rate."""
-        self.log("learning_rate", self.lr)
-
     def configure_optimizers(self) -> torch.optim.Optimizer:
         """Adam, the paper's optimiser."""
         return torch.optim.Adam(self.parameters(), lr=self.lr)

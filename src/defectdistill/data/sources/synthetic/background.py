@@ -1,4 +1,4 @@
-"""What a conductor is photographed on: wood, concrete, laminate, fabric, sheet metal, ash, a cutting mat, paper."""
+"""What a conductor lies on: wood, concrete, laminate, fabric, sheet metal, ash, a cutting mat; and a scale."""
 
 import cv2
 import numpy as np
@@ -41,7 +41,7 @@ def concrete(rng: Generator, n: int) -> Surface:
 
 
 def laminate(rng: Generator, n: int) -> Surface:
-    """A laboratory bench: nearly even, faint mottle, a few scratches and spots."""
+    """A laboratory bench: nearly even, faint mottle, a few spots."""
     colour = [(0.62, 0.62, 0.6), (0.35, 0.42, 0.5), (0.75, 0.74, 0.7), (0.1, 0.11, 0.12), (0.4, 0.45, 0.4)]
     mottle, spots = field(rng, (150, 150), (n, n)), smoothstep(field(rng, (30, 30), (n, n)), 2.0, 2.6)
     tone = (1 + 0.03 * mottle + 0.05 * field(rng, (3, 3), (n, n))) * (1 - 0.4 * spots)
@@ -130,7 +130,7 @@ def background(rng: Generator, n: int) -> Surface:
     """Return a random support of (n, n) pixels, clean or sooty, with a scale in one picture of four."""
     surface = MATERIALS[rng.integers(len(MATERIALS))](rng, n)
     soot = rng.uniform(0.3, 2.6)
-    surface.stain((0.025, 0.023, 0.022), 0.85 * smoothstep(field(rng, (4, 4), (n, n), 4), soot, soot + 2.2))
+    surface.stain((0.025, 0.023, 0.022), 0.65 * smoothstep(field(rng, (4, 4), (n, n), 4), soot, soot + 2.2))
     if rng.random() < 0.25:
         ruler(rng, surface)
     return surface

@@ -62,13 +62,13 @@ class Wire:
         lay = rng.uniform(9, 24) * (1 if rng.random() < 0.5 else -1)
         patina = tuple(rng.uniform((-1.6, -2.6, -2.2), (1.6, 0.4, 1.0)).tolist())
         strands = int(rng.choice([1, 7, 12, 19], p=[0.2, 0.35, 0.2, 0.25]))
-        return cls(strands, lay, rng.gamma(1.2, 0.05), patina, rng.uniform(0.25, 0.75))
+        return cls(strands, lay, rng.gamma(1.2, 0.05), patina, rng.uniform(0.3, 0.95))
 
     def colour(self, rng: Generator, frame: Frame) -> np.ndarray:
         """Return the linear albedo of its oxidised surface over the frame, (H, W, 3)."""
         colour = np.broadcast_to(COPPER[0], (*frame.shape, 3))
         for tone, level in zip(COPPER[1:], self.patina, strict=True):
-            cover = smoothstep(level + 0.8 * frame.noise(rng, 0.25, 0.35, 4), -0.6, 0.9)
+            cover = smoothstep(level + 0.8 * frame.noise(rng, 0.25, 0.35, 3), -0.6, 0.9)
             colour = mix(colour, np.broadcast_to(tone, colour.shape), cover)
         return colour * (1 + 0.08 * frame.noise(rng, 0.8, 2.5, 2))[..., None]
 

@@ -41,7 +41,7 @@ class Lighting:
     @classmethod
     def usual(cls, rng: Generator) -> "Lighting":
         """Return the light of the labelled photographs: daylight or lamps of a laboratory, from any side."""
-        cast = rng.normal(0, 0.35)
+        cast = rng.normal(0, 0.3)
         key = Light(rng.uniform(0, 2 * np.pi), rng.uniform(0.5, 1.25), 1.5 * warmth(cast), rng.uniform(0.03, 0.6))
         second = warmth(cast + rng.normal(0, 0.2)) * rng.uniform(0.1, 0.6)
         fill = Light(rng.uniform(0, 2 * np.pi), rng.uniform(0.4, 1.4), second, rng.uniform(0.1, 0.7))
@@ -77,9 +77,9 @@ def _shadow(height: np.ndarray, lamp: Light) -> np.ndarray:
     small = cv2.resize(height, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA)
     n = small.shape[0]
     x, y, z = lamp.direction
-    slope = z / max(np.hypot(x, y), 1e-3)
+    slope = float(z / max(np.hypot(x, y), 1e-3))
     blocked = np.zeros_like(small)
-    for distance in np.geomspace(0.012, 0.4, 14) / max(slope, 0.6):
+    for distance in (np.geomspace(0.012, 0.4, 14) / max(slope, 0.6)).tolist():
         shift = np.float32([[1, 0, -x * distance * n], [0, 1, -y * distance * n]])
         beyond = cv2.warpAffine(small, shift, (n, n), borderMode=cv2.BORDER_REPLICATE)
         blocked = np.maximum(blocked, (beyond - small - slope * distance) / (0.02 + 0.4 * lamp.spread * distance))
@@ -99,18 +99,21 @@ def lit(surface: Surface, lighting: Lighting) -> np.ndarray:
     normal = _normals(surface.height)
     mirrored = 2 * normal[..., 2:] * normal - np.float32([0, 0, 1])
     open_sky = _occlusion(surface.height)
-    diffuse = open_sky[..., None] * lighting.ambient
+    diffuse = cv2.transform(open_sky, lighting.ambient[:, None])
     # The room that a metal mirrors: bright above, dark towards the horizon, where the camera and the walls are.
-    room = open_sky * (0.15 + 1.1 * smoothstep(mirrored[..., 2], -0.4, 0.9))
-    mirror = room[..., None] * lighting.ambient
+    room = open_sky * (0.35 + smoothstep(mirrored[..., 2], -0.4, 0.9))
+    mirror = cv2.transform(room, lighting.ambient[:, None])
     polish = np.exp(np.float32(1.2) + 4.2 * surface.gloss)  # sharpness of the reflected lobe, 3 to 220
     for number, lamp in enumerate(lighting.lamps):
         seen = (1 - _shadow(surface.height, lamp)) if number == 0 else open_sky
-        facing = np.maximum(normal @ lamp.direction, 0) * seen
+        towards = lamp.direction[None]
+        facing = np.maximum(cv2.transform(normal, towards), 0) * seen
         sharpness = polish / (1 + lamp.spread * polish * 0.06)
-        lobe = np.exp(sharpness * (mirrored @ lamp.direction - 1)) * (0.3 + 0.16 * sharpness) * seen
-        diffuse = diffuse + facing[..., None] * lamp.colour
-        mirror = mirror + lobe[..., None] * lamp.colour
-    metal, gloss = surface.metal[..., None], surface.gloss[..., None]
+        strength = np.minimum(0.3 + 0.16 * sharpness, 5) * seen
+        lobe = np.exp(sharpness * (cv2.transform(mirrored, towards) - 1)) * strength
+        diffuse += cv2.transform(facing, lamp.colour[:, None])
+        mirror += cv2.transform(lobe, lamp.colour[:, None])
+    metal, gloss = (cv2.merge([layer] * 3) for layer in (surface.metal, surface.gloss))
+    # Metals tint what they mirror and send little light back otherwise; the rest reflects 4 % untinted.
     tint = metal * (0.85 * surface.albedo + 0.15 * gloss) + (1 - metal) * 0.04
     return surface.albedo * (1 - (0.35 + 0.4 * gloss) * metal) * diffuse + tint * mirror * (0.3 + 0.7 * gloss)

@@ -40,6 +40,21 @@ def _threads(rng: Generator, frame: Frame) -> np.ndarray:
     return smoothstep(ridges, 0.75, 1.0) * smoothstep(frame.noise(rng, 0.7, 0.7), -0.6, 0.6)
 
 
+def _pores(rng: Generator, traits: MeltTraits, frame: Frame) -> np.ndarray:
+    """Return how deep (0..1) gas pores and craters go: round, of many sizes, in loose clusters."""
+    rows, columns = frame.shape
+    crowd = frame.noise(rng, 0.8, 0.8)
+    pores = np.zeros(frame.shape, np.uint8)
+    first = max(columns - 1 - frame.density * (frame.u[0, -1] + 0.5), 0)  # the column of u = −0.5
+    for _ in range(round(16 * traits.pits * 2 * frame.v[-1, 0] * max(frame.u[0, -1], 1))):
+        column, row = rng.uniform(first, columns), rng.uniform(0, rows)
+        radius = float(np.clip(rng.lognormal(-2.6, 0.55), 0.03, 0.25)) * frame.density
+        if crowd[int(row), int(column)] > -0.4:
+            at = (round(column * 16), round(row * 16))  # in sixteenths of a pixel: shift = 4
+            cv2.circle(pores, at, round(radius * 16), 255, -1, cv2.LINE_AA, 4)
+    return cv2.GaussianBlur(pores.astype(np.float32) / 255, (0, 0), 0.025 * frame.density)
+
+
 def _filaments(rng: Generator, traits: MeltTraits, frame: Frame) -> np.ndarray:
     """Return the height (radii, 0 = none) of copper hairs that stand off the bead."""
     height = np.zeros(frame.shape, np.float32)
@@ -52,6 +67,24 @@ def _filaments(rng: Generator, traits: MeltTraits, frame: Frame) -> np.ndarray:
         width = max(1, round(frame.density * rng.uniform(0.08, 0.2)))
         cv2.polylines(height, [np.round(pixels).astype(np.int32)], False, rng.uniform(0.05, 0.2), width, cv2.LINE_AA)
     return height
+
+
+def _coating(
+    rng: Generator, traits: MeltTraits, frame: Frame, sound: np.ndarray, melted: np.ndarray, pores: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return albedo (H, W, 3) of strands (`sound`) and melt, and where (0..1) carbon or scale covers the metal."""
+    shape = (*frame.shape, 3)
+    fresh = mix(COPPER[0], COPPER[rng.integers(1, 4)], np.float32(rng.uniform(0.0, 0.9)))
+    scale = smoothstep(frame.noise(rng, 0.9, 0.9, 3), 1.6 - 2.6 * traits.scale, 2.2 - 2.6 * traits.scale)
+    skin = mix(np.broadcast_to(fresh, shape), np.broadcast_to(COPPER[rng.integers(1, 4)], shape), 0.8 * scale)
+    albedo = mix(sound, skin * (1 + 0.06 * frame.noise(rng, 1.5, 1.5, 2))[..., None], melted)
+    level = 1.9 - 3.2 * traits.carbon
+    carbon = smoothstep(frame.noise(rng, 0.7, 0.7, 4), level - 0.3, level + 1.2) * melted
+    soot = rng.uniform(0.0, 2.4)
+    carbon = np.maximum(carbon, 0.9 * smoothstep(frame.noise(rng, 0.3, 0.5, 3), soot, soot + 1.6))
+    dark = np.clip(carbon + 0.7 * pores * melted + 0.35 * scale * melted, 0, 1)
+    albedo = mix(albedo, np.broadcast_to(CARBON, shape), np.maximum(carbon, 0.75 * pores * melted))
+    return np.clip(albedo, 0.01, 0.95).astype(np.float32), dark.astype(np.float32)
 
 
 def specimen(rng: Generator, wire: Wire, traits: MeltTraits, frame: Frame) -> tuple[Surface, np.ndarray]:
@@ -67,33 +100,15 @@ def specimen(rng: Generator, wire: Wire, traits: MeltTraits, frame: Frame) -> tu
     strands = np.where((frame.u < traits.taper + 0.3) & (melted < 0.98), strands, -9)
     fused = np.where(hull > -8, mix(np.maximum(strands, -0.3), hull, melted), np.where(melted < 0.5, strands, -9))
     line = np.exp(-(((frame.u - edge) / 0.09) ** 2))
-    pores = smoothstep(frame.noise(rng, 4.0, 4.0), 1.9 - 1.2 * traits.pits, 2.4 - 1.2 * traits.pits) * (
-        traits.pits > 0.05
-    )
+    pores = _pores(rng, traits, frame)
     threads = _threads(rng, frame) * traits.threads
-    relief = 0.16 * threads - 0.18 * pores + 0.03 * traits.scale * frame.noise(rng, 3, 3, 2)
+    relief = 0.16 * threads - 0.18 * pores + 0.04 * max(traits.scale - 0.2, 0) * frame.noise(rng, 3, 3, 3)
     hairs = _filaments(rng, traits, frame)
     height = fused + melted * relief - traits.groove * line * (fused > -8)
     height = np.where(hairs > 0, np.maximum(height, hairs), height).astype(np.float32)
     cover = (height > -5).astype(np.float32)
     melted = np.maximum(melted, hairs > 0) * cover
-    albedo, dark = _coating(rng, wire, traits, frame, tone, melted, pores)
+    sound = wire.colour(rng, frame) * tone[..., None]
+    albedo, dark = _coating(rng, traits, frame, sound, melted, pores)
     gloss = mix(np.full(frame.shape, wire.gloss), np.full(frame.shape, traits.gloss), melted) * (1 - 0.85 * dark)
     return Surface(height, albedo, gloss, 1 - 0.9 * dark, np.where(hull > -8, melted, 0).astype(np.float32)), cover
-
-
-def _coating(rng, wire, traits, frame, tone, melted, pores):
-    """Return albedo (H, W, 3) of strands and melt, and where (0..1) carbon or scale has taken the metal's place."""
-    shape = (*frame.shape, 3)
-    sound = wire.colour(rng, frame) * tone[..., None]
-    fresh = mix(COPPER[0], COPPER[rng.integers(1, 4)], np.float32(np.clip(traits.scale + rng.uniform(-0.3, 0.4), 0, 0.9)))
-    scale = smoothstep(frame.noise(rng, 0.9, 0.9, 3), 1.6 - 2.6 * traits.scale, 2.2 - 2.6 * traits.scale)
-    skin = mix(np.broadcast_to(fresh, shape), np.broadcast_to(COPPER[rng.integers(1, 4)], shape), 0.8 * scale)
-    albedo = mix(sound, skin * (1 + 0.06 * frame.noise(rng, 1.5, 1.5, 2))[..., None], melted)
-    level = 1.9 - 3.2 * traits.carbon
-    carbon = smoothstep(frame.noise(rng, 0.7, 0.7, 4), level - 0.3, level + 1.2) * melted
-    soot = rng.uniform(0.0, 2.4)
-    carbon = np.maximum(carbon, 0.9 * smoothstep(frame.noise(rng, 0.3, 0.5, 3), soot, soot + 1.6))
-    dark = np.clip(carbon + 0.7 * pores * melted + 0.35 * scale * melted, 0, 1)
-    albedo = mix(albedo, np.broadcast_to(CARBON, shape), np.maximum(carbon, 0.75 * pores * melted))
-    return np.clip(albedo, 0.01, 0.95).astype(np.float32), dark.astype(np.float32)

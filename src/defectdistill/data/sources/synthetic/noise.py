@@ -15,15 +15,19 @@ def field(rng: Generator, cells: tuple[float, float], shape: tuple[int, int], oc
     `cells` counts the lattice cells over rows and columns; each further octave has cells half as large and 0.55 of
     the weight. Unequal cells give stretched noise (wood grain, draw marks).
     """
-    total = np.zeros(shape, np.float32)
+    finest = max(count / pixels for count, pixels in zip(cells, shape, strict=True)) * 2 ** (octaves - 1)
+    # Smooth fields are summed at half the size and enlarged once: half the time, no visible difference.
+    drawn = tuple(-(-pixels // 2) for pixels in shape) if finest < 0.2 else shape
+    total = np.zeros(drawn, np.float32)
     weight, squares = 1.0, 0.0
     for octave in range(octaves):
         lattice = [max(2, round(count * 2**octave) + 1) for count in cells]
         values = rng.standard_normal(lattice, dtype=np.float32)
-        total += weight * cv2.resize(values, shape[::-1], interpolation=cv2.INTER_CUBIC)
+        total += weight * cv2.resize(values, drawn[::-1], interpolation=cv2.INTER_CUBIC)
         squares += weight**2
         weight *= 0.55
-    return total * np.float32(1.4 / np.sqrt(squares))  # interpolation takes about 0.7 of the standard deviation
+    total *= 1.4 / squares**0.5  # interpolation takes about 0.7 of the standard deviation
+    return cv2.resize(total, shape[::-1], interpolation=cv2.INTER_CUBIC) if drawn != shape else total
 
 
 def smoothstep(values: np.ndarray, low: float, high: float) -> np.ndarray:
@@ -35,6 +39,6 @@ def smoothstep(values: np.ndarray, low: float, high: float) -> np.ndarray:
 def mix(a: np.ndarray, b: np.ndarray, weight: np.ndarray) -> np.ndarray:
     """Return a·(1 − weight) + b·weight; a weight map without channel axis is applied to every channel."""
     a, b, weight = (np.asarray(values, np.float32) for values in (a, b, weight))
-    if max(a.ndim, b.ndim) == weight.ndim + 1 and weight.ndim:
-        weight = weight[..., None]
+    if weight.ndim == 2 and max(a.ndim, b.ndim) == 3:
+        weight = cv2.merge([weight] * 3)  # several times faster than broadcasting over a last axis of 3
     return a + (b - a) * weight

@@ -1,0 +1,36 @@
+# Everything runs in .venv; uv installs with hard links, so that a second environment takes seconds and no disk.
+PYTHON ?= python3
+BIN := .venv/bin
+export PATH := $(CURDIR)/$(BIN):$(PATH)
+
+.PHONY: install repro test test-slow ui clean
+
+install: .venv/.installed  ## make .venv with everything that the pipeline needs
+
+.venv/.installed: pyproject.toml constraints.txt
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt uv
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --constraint constraints.txt --editable .
+	touch $@
+
+.venv/.installed-dev: .venv/.installed
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --constraint constraints.txt --editable '.[dev]'
+	touch $@
+
+repro: install  ## run the pipeline: from photographs to metrics/report.html
+	dvc repro
+
+test: .venv/.installed-dev  ## lint, and all tests that do not take minutes each
+	ruff check .
+	ruff format --check .
+	pytest -m "not slow and not gpu"
+
+test-slow: .venv/.installed-dev  ## the tests that take minutes
+	pytest -m slow
+
+ui: install  ## compare the experiments in the browser, on this machine only
+	MLFLOW_DISABLE_TELEMETRY=true DO_NOT_TRACK=true mlflow ui --host 127.0.0.1 --port 5000 \
+		--backend-store-uri "$${MLFLOW_TRACKING_URI:-sqlite:///mlflow.db}"
+
+clean:  ## remove what the tests and the linter leave
+	rm -rf .pytest_cache .ruff_cache .hypothesis

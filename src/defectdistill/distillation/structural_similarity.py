@@ -1,0 +1,50 @@
+"""SSIM of feature maps (Wang et al. 2004), its Gaussian window as one small matrix product along each axis.
+
+The same values as pytorch-msssim with `data_range=1` (a test compares), whose depthwise convolutions cost more on a
+processor than the rest of a distilling step. Only positions where the whole window fits count, as there.
+"""
+
+import torch
+
+SIGMA = 1.5
+LARGEST_WINDOW = 11
+C1, C2 = 0.01**2, 0.03**2
+
+
+def window_matrix(side: int, window: int, like: torch.Tensor) -> torch.Tensor:
+    """Return the (side − window + 1, side) matrix whose rows hold a normalised Gaussian of odd width `window`."""
+    offsets = torch.arange(window, dtype=torch.float64) - window // 2
+    line = torch.exp(-(offsets**2) / (2 * SIGMA**2))
+    rows = side - window + 1
+    matrix = torch.zeros(rows, side, dtype=torch.float64)
+    for row in range(rows):
+        matrix[row, row : row + window] = line / line.sum()
+    return matrix.to(like)
+
+
+def structural_similarity(x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+    """Return the SSIM of (N, C, H, W) maps with values in [0, 1], mean over images, channels and positions: scalar.
+
+    The window is odd and at most the smaller side, up to 11. Raises ValueError for maps under 3 × 3: structure needs
+    neighbours.
+    """
+    height, width = x.shape[2:]
+    side = min(height, width)
+    if side < 3:
+        raise ValueError(
+            f"SSIM on feature maps of {height} × {width}: expected at least 3 × 3; "
+            "use larger images, a level of smaller stride, or distill.terms.ssim: false"
+        )
+    window = min(LARGEST_WINDOW, side if side % 2 else side - 1)
+    down, across = window_matrix(height, window, x), window_matrix(width, window, x)
+    x, y = x.permute(0, 2, 3, 1), y.permute(0, 2, 3, 1)  # (N, H, W, C), how channels_last maps lie in memory
+
+    def blur(z: torch.Tensor) -> torch.Tensor:
+        z = (down @ z.flatten(2)).unflatten(2, z.shape[2:])  # (N, h, W, C)
+        return across @ z  # (N, h, w, C)
+
+    mean_x, mean_y = blur(x), blur(y)
+    variance_x, variance_y = blur(x * x) - mean_x**2, blur(y * y) - mean_y**2
+    covariance = blur(x * y) - mean_x * mean_y
+    luminance = (2 * mean_x * mean_y + C1) / (mean_x**2 + mean_y**2 + C1)
+    return (luminance * (2 * covariance + C2) / (variance_x + variance_y + C2)).mean()

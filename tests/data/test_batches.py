@@ -1,0 +1,71 @@
+import numpy as np
+import pytest
+import torch
+
+from defectdistill.data.batches import PackedBatches, batches, image_batches, mask_batches
+from defectdistill.data.tables import write_table
+
+
+def dataset(count):
+    return PackedBatches({"image": np.arange(count * 4, dtype=np.uint8).reshape(count, 4), "label": np.arange(count)})
+
+
+def test_every_image_comes_once_an_epoch_with_its_own_label():
+    loader = batches(dataset(10), batch_size=4, seed=0)
+    epoch = list(loader)
+    assert [len(batch["label"]) for batch in epoch] == [4, 4, 2]
+    assert sorted(torch.cat([batch["label"] for batch in epoch]).tolist()) == list(range(10))
+    for batch in epoch:
+        assert torch.equal(batch["image"][:, 0], (batch["label"] * 4).to(torch.uint8))
+
+
+def test_the_order_changes_by_epoch_and_is_given_by_the_seed():
+    def epochs(seed):
+        loader = batches(dataset(12), 4, seed)
+        return [torch.cat([batch["label"] for batch in loader]).tolist() for _ in range(2)]
+
+    assert epochs(0) == epochs(0)
+    assert epochs(0)[0] != epochs(0)[1]
+    assert epochs(0) != epochs(1)
+
+
+def test_without_a_seed_nothing_is_shuffled_or_left_out():
+    loader = batches(dataset(9), 4)
+    assert torch.cat([batch["label"] for batch in loader]).tolist() == list(range(9))
+
+
+def test_a_last_batch_of_one_is_left_out_of_training():
+    assert [len(batch["label"]) for batch in batches(dataset(9), 4, seed=0)] == [4, 4]
+    assert [len(batch["label"]) for batch in batches(dataset(1), 4, seed=0)] == [1]
+
+
+def test_arrays_of_other_images_are_refused():
+    with pytest.raises(ValueError, match="unequal length"):
+        PackedBatches({"image": np.zeros(3), "label": np.zeros(4)})
+
+
+def folder(path, sources, masks):
+    np.save(path / "images.npy", np.zeros((len(sources), 4, 4, 3), np.uint8))
+    np.save(path / "masks.npy", np.array(masks, np.uint8)[:, None, None] * np.ones((1, 4, 4), np.uint8))
+    rows = [(f"{row}.png", row % 2, source) for row, source in enumerate(sources)]
+    write_table(path / "index.csv", ("name", "label", "mask_source"), rows)
+    return path
+
+
+def test_the_teacher_sees_only_images_that_have_a_mask(tmp_path):
+    loader = mask_batches(folder(tmp_path, ["given", "none", "threshold"], [1, 0, 2]), batch_size=8)
+    (batch,) = loader
+    assert batch["mask"][:, 0, 0].tolist() == [1, 2]
+
+
+@pytest.mark.parametrize(("sources", "masks"), [(["none", "none"], [0, 0]), (["given", "given"], [0, 0])])
+def test_nothing_to_segment_is_an_error(tmp_path, sources, masks):
+    with pytest.raises(ValueError, match=r"none shows a defect.*prepare\.masks"):
+        mask_batches(folder(tmp_path, sources, masks), batch_size=8)
+
+
+def test_extra_arrays_stay_beside_their_images(tmp_path):
+    path = folder(tmp_path, ["given"] * 4, [1, 1, 1, 1])
+    loader = image_batches(path, 2, seed=3, extra={"features": np.arange(4)})
+    for batch in loader:
+        assert (batch["features"] % 2 == batch["label"]).all()

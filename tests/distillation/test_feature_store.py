@@ -1,0 +1,100 @@
+import json
+
+import numpy as np
+import pytest
+import torch
+
+from defectdistill.data.tables import write_table
+from defectdistill.distillation.feature_store import open_store
+from defectdistill.distillation.feature_writer import write_store
+from defectdistill.distillation.frozen_teacher import FrozenTeacher
+from defectdistill.models.normalise import normalise
+
+CONFIG = {"encoder": "plain", "width": 2, "in_channels": 3, "strides": [4, 8]}
+
+
+def images(folder, count, seed=0):
+    folder.mkdir(parents=True)
+    np.save(folder / "images.npy", np.random.default_rng(seed).integers(0, 256, (count, 32, 32, 3), dtype=np.uint8))
+    write_table(folder / "index.csv", ("name", "label"), [(f"{row}.png", 0) for row in range(count)])
+    return folder
+
+
+@pytest.fixture
+def stored(tmp_path):
+    torch.manual_seed(0)
+    teacher = FrozenTeacher(CONFIG)
+    splits = {"train": images(tmp_path / "train", 5), "val": images(tmp_path / "val", 2, 1)}
+    write_store(tmp_path / "store", teacher, "abc", splits, batch_size=2, autocast=False)
+    return tmp_path, teacher
+
+
+def test_it_holds_what_the_teacher_said(stored):
+    folder, teacher = stored
+    arrays = open_store(folder / "store", "train", folder / "train", [4, 8])
+    expected = teacher(normalise(torch.from_numpy(np.load(folder / "train/images.npy"))))
+    for stride, array in arrays.items():
+        assert array.dtype == np.float16
+        value = expected[stride].permute(0, 2, 3, 1).numpy()
+        np.testing.assert_allclose(array, value, rtol=1e-3, atol=1e-3)
+    assert open_store(folder / "store", "val", folder / "val", [8])[8].shape == (2, 4, 4, 16)
+
+
+def test_writing_twice_gives_the_same_bytes(stored):
+    folder, teacher = stored
+    splits = {"train": folder / "train", "val": folder / "val"}
+    write_store(folder / "again", teacher, "abc", splits, batch_size=2, autocast=False)
+    for path in (folder / "store").rglob("*.*"):
+        assert path.read_bytes() == (folder / "again" / path.relative_to(folder / "store")).read_bytes()
+
+
+def test_a_store_of_other_images_is_stale(stored):
+    folder, _ = stored
+    pictures = np.load(folder / "train/images.npy")
+    pictures[3, 0, 0, 0] ^= 1
+    np.save(folder / "train/images.npy", pictures)
+    with pytest.raises(ValueError, match="stale"):
+        open_store(folder / "store", "train", folder / "train", [4])
+
+
+def test_a_level_that_is_not_stored_is_named(stored):
+    folder, _ = stored
+    with pytest.raises(ValueError, match=r"distill.levels names stride 16.*holds \[4, 8\]"):
+        open_store(folder / "store", "train", folder / "train", [4, 16])
+
+
+def test_a_split_that_is_not_stored_is_named(stored):
+    folder, _ = stored
+    with pytest.raises(ValueError, match="'test'"):
+        open_store(folder / "store", "test", folder / "train", [4])
+
+
+def test_half_a_store_is_refused(stored):
+    folder, _ = stored
+    path = folder / "store/train/stride4.npy"
+    np.save(path, np.load(path)[:3])
+    with pytest.raises(ValueError, match="partial"):
+        open_store(folder / "store", "train", folder / "train", [4])
+    path.write_bytes(path.read_bytes()[:150])
+    with pytest.raises(ValueError, match="cannot be read"):
+        open_store(folder / "store", "train", folder / "train", [4])
+    (folder / "store/manifest.json").unlink()
+    with pytest.raises(FileNotFoundError, match="no complete feature store"):
+        open_store(folder / "store", "train", folder / "train", [4])
+
+
+def test_a_teacher_that_diverged_is_refused_and_the_old_store_stays(stored):
+    folder, teacher = stored
+    before = (folder / "store/manifest.json").read_bytes()
+    with torch.no_grad():
+        next(teacher.parameters()).fill_(float("nan"))
+    with pytest.raises(ValueError, match="diverged"):
+        write_store(folder / "store", teacher, "new", {"train": folder / "train"}, 2, autocast=False)
+    assert (folder / "store/manifest.json").read_bytes() == before
+
+
+def test_the_manifest_names_teacher_levels_and_images(stored):
+    manifest = json.loads((stored[0] / "store/manifest.json").read_text())
+    assert manifest["teacher"] == "abc"
+    assert manifest["splits"]["train"]["arrays"]["stride8"] == {"stride": 8, "shape": [5, 4, 4, 16]}
+    assert len(manifest["splits"]["val"]["images"]) == 64

@@ -1,0 +1,95 @@
+from pathlib import Path
+
+import pytest
+from ruamel.yaml import YAML
+
+from defectdistill.params import ParamsError, flatten, load_params
+
+SHIPPED = Path(__file__).parents[1] / "params.yaml"
+
+
+def changed(tmp_path, **changes):
+    """Write the shipped params.yaml with some keys (a__b for a.b) changed, or taken out (None is written as ...)."""
+    yaml = YAML(typ="safe", pure=True)
+    values = yaml.load(SHIPPED)
+    for name, value in changes.items():
+        *sections, key = name.split("__")
+        section = values
+        for part in sections:
+            section = section[part]
+        if value is ...:
+            del section[key]
+        else:
+            section[key] = value
+    yaml.dump(values, tmp_path / "params.yaml")
+    return tmp_path / "params.yaml"
+
+
+def test_the_shipped_file_is_valid():
+    params = load_params(SHIPPED)
+    assert params.distill.beta == 0.5
+    assert params.flat("evaluate") == {"evaluate.batch_size": params.evaluate.batch_size}
+    assert set(params.flat()) == set(flatten(YAML(typ="safe", pure=True).load(SHIPPED)))
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"distill__beta": "abc"}, r"distill\.beta = 'abc': input should be a valid number"),
+        ({"distill__beta": -0.1}, r"distill\.beta = -0\.1: input should be greater than or equal to 0"),
+        ({"distill__beta": True}, r"distill\.beta = True"),
+        ({"distill__bta": 0.1}, r"distill\.bta: unknown key; did you mean distill\.beta\?"),
+        ({"zzz": 1}, "zzz: unknown key; take it out"),
+        ({"teacher__lr": "1e-3 "}, r"teacher\.lr = '1e-3 '"),
+        ({"teacher__lr": ...}, r"teacher\.lr: missing"),
+        ({"augment": ...}, "augment: missing"),
+        ({"augment__copies": 1.5}, r"augment\.copies = 1\.5"),
+        ({"augment__hue": 0.6}, r"augment\.hue = 0\.6"),
+        ({"prepare__image_size": 100}, r"prepare\.image_size = 100: .*multiple of 16"),
+        ({"prepare__val_fraction": 0.9}, r"prepare: val_fraction \+ test_fraction must stay below 1"),
+        ({"prepare__masks": "guess"}, r"prepare\.masks = 'guess': .*'given_else_threshold'"),
+        ({"teacher__weights": "imagenet"}, "teacher: encoder plain has no ImageNet weights"),
+        ({"student__warmup": 30}, r"student: warmup = .* must be smaller than epochs"),
+        ({"distill__terms": {"mse": False, "cosine": False, "ssim": False}}, "every one of distill.terms is off"),
+        ({"distill__levels": [8, 12]}, r"distill\.levels\.1 = 12"),
+        ({"distill__levels": []}, r"distill\.levels = \[\]"),
+        ({"distill__levels": [4, 8]}, r"distill\.levels names \[4\], which freeze\.levels = \[8, 16\] does not store"),
+        ({"distill__method": "magic"}, r"distill\.method = 'magic'"),
+        ({"compute__precision": "fp16"}, r"compute\.precision = 'fp16'"),
+        ({"ingest__source": "web"}, r"ingest\.source = 'web'"),
+    ],
+)
+def test_a_bad_value_is_refused_by_its_full_name(tmp_path, change, message):
+    with pytest.raises(ParamsError, match=message):
+        load_params(changed(tmp_path, **change))
+
+
+def test_all_problems_are_listed_at_once(tmp_path):
+    path = changed(tmp_path, distill__beta="x", augment__copies=-1, teacher__width=0)
+    with pytest.raises(ParamsError, match="3 problem") as caught:
+        load_params(path)
+    assert all(name in str(caught.value) for name in ("distill.beta", "augment.copies", "teacher.width"))
+
+
+def test_numbers_are_read_as_dvc_writes_them(tmp_path):
+    text = SHIPPED.read_text().replace("lr: 0.001", "lr: 1e-05")
+    (tmp_path / "params.yaml").write_text(text)
+    assert load_params(tmp_path / "params.yaml").teacher.lr == 1e-5
+
+
+@pytest.mark.parametrize("text", ["a: [", "just words", "", "- 1"])
+def test_what_is_no_mapping_is_an_error_of_its_own(tmp_path, text):
+    (tmp_path / "params.yaml").write_text(text)
+    with pytest.raises(ParamsError):
+        load_params(tmp_path / "params.yaml")
+
+
+def test_settings_of_other_sources_are_not_in_use(tmp_path):
+    synthetic = load_params(SHIPPED).in_use()
+    assert "ingest.synthetic.seed" in synthetic
+    assert not any(name.startswith("ingest.folder.") for name in synthetic)
+    folder = load_params(changed(tmp_path, ingest__source="folder")).in_use()
+    assert "ingest.folder.groups" in folder
+    assert "ingest.synthetic.seed" not in folder
+
+

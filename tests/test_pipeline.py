@@ -1,0 +1,243 @@
+"""The real pipeline on tiny generated data: real dvc, real stages in processes of their own, real MLflow store."""
+
+import csv
+import hashlib
+import json
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from mlflow import MlflowClient
+from repository import PROJECT, TINY, YAML_12, executed, make_repository, run, set_params
+
+STAGES = ["check", "ingest", "prepare", "augment", "teacher", "freeze", "baseline", "distill", "evaluate"]
+
+# Runs at the start of every Python process of the pipeline: notes what a stage has imported when it ends.
+RECORDER = """
+import atexit, json, os, sys
+def note():
+    folder, stage = os.environ.get("IMPORT_LOG"), os.environ.get("DVC_STAGE")
+    if folder and stage and "stages" in sys.argv[0]:
+        files = [getattr(module, "__file__", None) for module in list(sys.modules.values())]
+        with open(os.path.join(folder, stage + ".json"), "w") as file:
+            json.dump(sorted(name for name in files if name), file)
+atexit.register(note)
+"""
+
+
+@pytest.fixture(scope="module")
+def ran(tmp_path_factory):
+    """A repository after one `dvc repro`, what that printed, and what each stage imported."""
+    folder = make_repository(tmp_path_factory.mktemp("tiny") / "repository", TINY)
+    imports = tmp_path_factory.mktemp("imports")
+    (imports / "sitecustomize.py").write_text(RECORDER)
+    output = run("dvc repro", folder, PYTHONPATH=str(imports), IMPORT_LOG=str(imports))
+    return folder, output, imports
+
+
+def store(folder: Path) -> MlflowClient:
+    return MlflowClient(f"sqlite:///{folder}/mlflow.db")
+
+
+def runs(folder: Path, experiment: str = "defectdistill") -> list:
+    client = store(folder)
+    found = client.get_experiment_by_name(experiment)
+    return client.search_runs([found.experiment_id], order_by=["attributes.start_time"])
+
+
+def link(folder: Path, stage: str) -> str:
+    return json.loads((folder / f"metrics/runs/{stage}.json").read_text())["run_id"]
+
+
+def outputs(folder: Path) -> dict[str, str]:
+    """Return the hash of every output but the notes of MLflow's run ids."""
+    files = [path for name in ("data", "models", "metrics") for path in (folder / name).rglob("*") if path.is_file()]
+    return {
+        str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in files
+        if path.parts[-2] != "runs"
+    }
+
+
+def test_from_nothing_to_the_report(ran):
+    folder, output, _ = ran
+    assert executed(output) == STAGES
+    report = (folder / "metrics/report.html").read_text()
+    assert "SYNTHETIC" in report.upper()
+    results = json.loads((folder / "metrics/evaluate.json").read_text())
+    assert 0 <= results["student"]["test"]["macro_f1"] <= 1
+    assert {"dice", "iou"} <= set(results["teacher"])
+    assert results["student"]["unlabelled"]["images"] == 3
+    for picture in ("prepare/contact_sheet.png", "augment/contact_sheet.png", "teacher/masks.png"):
+        assert cv2.imread(str(folder / "metrics" / picture)) is not None
+
+
+def test_git_sees_nothing_but_the_lock_file(ran):
+    assert run("git status --porcelain", ran[0]).split() == ["??", "dvc.lock"]
+
+
+def test_a_second_repro_executes_nothing(ran):
+    assert executed(run("dvc repro", ran[0])) == []
+
+
+def test_every_module_that_a_stage_imports_is_declared(ran):
+    folder, _, imports = ran
+    stages = YAML_12.load(folder / "dvc.yaml")["stages"]
+    params = YAML_12.load(folder / "params.yaml")
+    for stage in STAGES:
+        files = [Path(name) for name in json.loads((imports / f"{stage}.json").read_text())]
+        inside = {str(path.relative_to(folder)) for path in files if path.is_relative_to(folder)}
+        imported = {name for name in inside if Path(name).name not in ("__init__.py", "tracking.py", "params.py")}
+        values = {"${ingest.source}": params["ingest"]["source"], "${distill.method}": params["distill"]["method"]}
+        declared = [str(name) for name in stages[stage]["deps"]]
+        for name, value in values.items():
+            declared = [entry.replace(name, value) for entry in declared]
+        folders = tuple(f"{name}/" for name in declared if (folder / name).is_dir())
+        modules = {name for name in declared if name.endswith(".py")}
+        assert {name for name in imported if not name.startswith(folders)} - modules == set(), stage
+        assert modules - imported == {name for name in modules if name.startswith("stages/")} - imported, stage
+
+
+def test_stages_run_their_own_checkout_and_not_the_installed_package(ran):
+    files = json.loads((ran[2] / "distill.json").read_text())
+    assert not [name for name in files if name.startswith(str(PROJECT / "src"))]
+
+
+def test_two_processes_give_the_same_bytes(ran, tmp_path):
+    again = make_repository(tmp_path / "again", TINY)
+    run("dvc repro", again)
+    first, second = outputs(ran[0]), outputs(again)
+    assert set(first) == set(second)
+    assert [name for name in first if first[name] != second[name]] == []
+    assert len(first) > 60
+
+
+def test_mlflow_holds_a_run_a_stage_and_one_complete_run(ran):
+    folder = ran[0]
+    stages = {run.data.tags["stage"]: run for run in runs(folder, "defectdistill-stages")}
+    assert set(stages) == set(STAGES) - {"check", "evaluate"}
+    complete = store(folder).get_run(link(folder, "evaluate"))
+    assert all(entry.info.status == "FINISHED" for entry in [*stages.values(), complete])
+    assert complete.info.run_name == "workspace"
+    assert complete.data.params["distill.beta"] == "0.5"
+    assert complete.data.params["ingest.synthetic.flame"] == "6"
+    results = json.loads((folder / "metrics/evaluate.json").read_text())
+    assert complete.data.metrics["test/macro_f1"] == results["student"]["test"]["macro_f1"]
+    assert complete.data.metrics["baseline/test/macro_f1"] == results["baseline"]["test"]["macro_f1"]
+    for stage, entry in stages.items():
+        assert complete.data.tags[f"stage/{stage}"] == entry.info.run_id
+    epochs = store(folder).get_metric_history(stages["distill"].info.run_id, "val_loss")
+    assert [metric.step for metric in epochs] == [0, 1]
+    artifacts = {item.path for item in store(folder).list_artifacts(complete.info.run_id)}
+    assert {"report.html", "figures", "plots", "evaluate.json"} <= artifacts
+
+
+def test_another_beta_runs_distill_and_evaluate_alone(ran):
+    folder = ran[0]
+    teacher = link(folder, "teacher")
+    output = run("dvc exp run --name other-beta -S distill.beta=0.3", folder)
+    assert executed(output) == ["check", "distill", "evaluate"]
+    last = runs(folder)[-1]
+    assert (last.info.run_name, last.data.params["distill.beta"]) == ("other-beta", "0.3")
+    assert last.data.tags["stage/teacher"] == teacher  # the cached stage is linked to the run that made it
+    assert last.data.tags["stage/distill"] == link(folder, "distill")
+
+
+def test_back_at_the_old_beta_everything_comes_from_the_cache(ran):
+    folder = ran[0]
+    run("dvc exp run --name first-detour -S distill.gamma=0.2", folder)
+    run("dvc exp run --name back -S distill.gamma=0.1 -S distill.beta=0.5", folder)
+    assert runs(folder)[-1].data.params["distill.gamma"] == "0.2"  # no run for what was not run
+    results = json.loads((folder / "metrics/evaluate.json").read_text())
+    first = next(entry for entry in runs(folder) if entry.info.run_name == "workspace")
+    assert results["student"]["test"]["macro_f1"] == first.data.metrics["test/macro_f1"]
+    assert link(folder, "evaluate") == first.info.run_id
+
+
+def test_temporary_and_queued_experiments_end_in_the_one_store(ran):
+    folder = ran[0]
+    run("dvc exp run --temp --name in-temp -S distill.beta=0.2", folder)
+    run("dvc exp run --queue --name queued-a -S distill.beta=0.11", folder)
+    run("dvc exp run --queue --name queued-b -S distill.beta=0.12", folder)
+    run("dvc queue start && dvc queue status && dvc queue logs queued-a --follow || true", folder)
+    for _ in range(120):
+        status = run("dvc queue status", folder)
+        if "Queued" not in status and "Running" not in status:
+            break
+        run("sleep 2", folder)
+    assert "Failed" not in status
+    found = {entry.info.run_name: entry for entry in runs(folder)}
+    for name, beta in {"in-temp": "0.2", "queued-a": "0.11", "queued-b": "0.12"}.items():
+        assert found[name].data.params["distill.beta"] == beta
+        assert found[name].info.status == "FINISHED"
+        report = [item.path for item in store(folder).list_artifacts(found[name].info.run_id)]
+        assert "report.html" in report
+        assert Path(found[name].info.artifact_uri.removeprefix("file://")).is_relative_to(folder / "mlartifacts")
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ("distill.beta=-1", "distill.beta = -1"),
+        ("student.arch=resnet17", "student.arch = 'resnet17': expected one of"),
+        ("student.arch=vit_b_16", "no feature level of stride"),
+        ("teacher.encoder=resnet19", "teacher.encoder = 'resnet19'"),
+    ],
+)
+def test_a_wrong_value_stops_before_anything_runs(ran, change, message):
+    output = run(f"dvc exp run -S {change}", ran[0], fails=True)
+    assert message in output
+    assert executed(output) == ["check"]
+    run("git checkout -q params.yaml", ran[0])
+
+
+def photographs(folder: Path, classes: dict[str, int]) -> None:
+    """Write grey photographs with a bright defect and a 0/255 mask beside each."""
+    generator = np.random.default_rng(0)
+    for shift, (name, count) in enumerate(classes.items()):
+        (folder / name).mkdir(parents=True)
+        for number in range(count):
+            image, mask = generator.integers(0, 120, (70, 90), np.uint8), np.zeros((70, 90), np.uint8)
+            top, left = generator.integers(5, 30, 2)
+            mask[top : top + 20, left : left + 15 + 20 * shift] = 255
+            image[mask > 0] = 220
+            cv2.imwrite(str(folder / name / f"photo {number}.jpg"), image)
+            cv2.imwrite(str(folder / name / f"photo {number}_mask.png"), mask)
+
+
+def test_a_folder_with_bad_files_reaches_the_report(tmp_path):
+    photographs(tmp_path / "mine", {"dent": 9, "scratch": 9})
+    (tmp_path / "mine/dent/notes.jpg").write_text("not a photograph")
+    (tmp_path / "mine/scratch/empty.jpg").write_bytes(b"")
+    whole = (tmp_path / "mine/dent/photo 0.jpg").read_bytes()
+    (tmp_path / "mine/dent/half.jpg").write_bytes(whole[: len(whole) // 2])
+    folder = make_repository(tmp_path / "repository", TINY)
+    output = run(f"dvc exp run -S ingest.source=folder -S ingest.path={tmp_path / 'mine'}", folder)
+    assert executed(output) == STAGES
+    assert "3 inputs were left out" in output
+    with open(folder / "data/raw/rejected.csv", newline="") as file:
+        assert {row["name"] for row in csv.DictReader(file)} == {"dent/notes.jpg", "scratch/empty.jpg", "dent/half.jpg"}
+    report = (folder / "metrics/report.html").read_text()
+    assert "SYNTHETIC DATA" not in report.upper()
+    assert "scratch" in report
+    assert runs(folder)[-1].data.params["ingest.path"] == str(tmp_path / "mine")
+
+
+@pytest.mark.parametrize(
+    ("classes", "message"),
+    [
+        ({"dent": 4}, "a classifier needs at least two"),
+        ({"dent": 9, "scratch": 2}, "scratch"),
+        ({}, "no labelled image"),
+    ],
+)
+def test_data_that_cannot_be_split_stops_before_training(tmp_path, classes, message):
+    (tmp_path / "mine").mkdir()
+    photographs(tmp_path / "mine", classes)
+    folder = make_repository(tmp_path / "repository", TINY)
+    set_params(folder, {"ingest.source": "folder", "ingest.path": str(tmp_path / "mine")})
+    output = run("dvc repro", folder, fails=True)
+    assert message in output
+    assert "Traceback" not in output
+    assert not {"augment", "teacher"} & set(executed(output))

@@ -1,0 +1,232 @@
+"""The tasks on tiny data: what they learn, what they log, and what does not move."""
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+
+from defectdistill.data.batches import PackedBatches, batches
+from defectdistill.data.tables import write_table
+from defectdistill.distillation.feature_writer import write_store
+from defectdistill.distillation.frozen_teacher import FrozenTeacher
+from defectdistill.models.students import build_student
+from defectdistill.models.unet3plus import UNet3Plus
+from defectdistill.training.classification import ClassificationTask, Optimisation
+from defectdistill.training.compute import Machine
+from defectdistill.training.distillation import STORED, distilling_task
+from defectdistill.training.fit import fit, seed_everything, write_history
+from defectdistill.training.segmentation import SegmentationLoss, SegmentationTask, segmentation_target
+
+CPU = Machine("cpu", "fp32")
+ARCH = "shufflenet_v2_x0_5"
+OPTIMISATION = {"lr": 3e-3, "min_lr": 0.0, "weight_decay": 0.0, "warmup": 1, "epochs": 8, "label_smoothing": 0.1}
+DISTILL = {
+    "method": "feature_fusion",
+    "levels": [4, 8],
+    "terms": {"mse": True, "cosine": True, "ssim": True},
+    "beta": 0.5,
+    "gamma": 0.1,
+    "align": True,
+    "schedule": "ramp",
+    "alpha_start": 0.1,
+    "alpha_end": 0.5,
+}
+
+
+def pictures(count=8):
+    """Two classes: a bright square to the left or to the right, and the mask of it."""
+    generator = np.random.default_rng(0)
+    images = generator.integers(0, 90, (count, 32, 32, 3), dtype=np.uint8)
+    masks, labels = np.zeros((count, 32, 32), np.uint8), np.arange(count) % 2
+    for row, label in enumerate(labels):
+        square = (row, slice(8, 24), slice(16 * label, 16 * label + 12))
+        images[square], masks[square] = 230, label + 1
+    return {"image": images, "label": labels, "mask": masks}
+
+
+def loader(arrays, seed=None, batch_size=4):
+    return batches(PackedBatches(arrays), batch_size, seed)
+
+
+def train(task, arrays, epochs, monitor="val_loss", mode="min", **options):
+    settings = {"epochs": epochs, "monitor": monitor, "mode": mode, "patience": epochs, "machine": CPU} | options
+    return fit(task, loader(arrays, seed=0), loader(arrays), **settings)
+
+
+def classifier(**changes):
+    seed_everything(0)
+    return ClassificationTask(build_student(ARCH, 2), 2, Optimisation(**OPTIMISATION | changes))
+
+
+def test_a_classifier_overfits_a_few_images():
+    task = classifier(epochs=20, lr=1e-2)
+    history = train(task, {key: value for key, value in pictures().items() if key != "mask"}, 20)
+    assert history[-1]["train_loss"] < history[0]["train_loss"]
+    assert max(row["val_accuracy"] for row in history) == 1.0
+
+
+def test_a_segmentation_network_overfits_a_few_images():
+    seed_everything(0)
+    task = SegmentationTask(UNet3Plus(width=4), 1, "bce_dice", lr=1e-2)
+    history = train(task, pictures(), 12, "val_dice", "max")
+    assert max(row["val_dice"] for row in history) > 0.9
+    best = max(history, key=lambda row: row["val_dice"])
+    assert best["val_iou"] == pytest.approx(best["val_dice"] / (2 - best["val_dice"]), abs=1e-5)
+
+
+def test_the_loss_is_smoothed_cross_entropy():
+    """Equations 7 and 8: ŷ = (1 − ε)·y + ε/K, L = −Σ ŷ log p, in fp64 NumPy."""
+    logits, labels = np.random.default_rng(0).normal(size=(5, 3)), np.array([0, 2, 1, 1, 0])
+    probs = np.exp(logits) / np.exp(logits).sum(1, keepdims=True)
+    target = 0.9 * np.eye(3)[labels] + 0.1 / 3
+    expected = -(target * np.log(probs)).sum(1).mean()
+    loss = classifier().hard_loss(torch.from_numpy(logits), torch.from_numpy(labels))
+    assert loss.item() == pytest.approx(expected, abs=1e-6)
+
+
+def test_the_same_seed_gives_the_same_weights_and_another_seed_others():
+    arrays = {key: value for key, value in pictures().items() if key != "mask"}
+
+    def weights(seed):
+        seed_everything(seed)
+        task = ClassificationTask(build_student(ARCH, 2), 2, Optimisation(**OPTIMISATION))
+        train(task, arrays, 2)
+        return torch.cat([value.flatten().float() for value in task.student.state_dict().values()])
+
+    assert torch.equal(weights(0), weights(0))
+    assert not torch.equal(weights(0), weights(1))
+
+
+def test_the_best_epoch_is_kept_and_not_the_last():
+    class Worsening(ClassificationTask):
+        def on_validation_epoch_end(self):
+            self.log("score", -abs(self.current_epoch - 1.0))
+            self.student.network.fc.bias.data.fill_(float(self.current_epoch))
+
+        def training_step(self, batch):
+            return super().training_step(batch) * 0.0
+
+    task = Worsening(build_student(ARCH, 2), 2, Optimisation(**OPTIMISATION))
+    arrays = {key: value for key, value in pictures().items() if key != "mask"}
+    train(task, arrays, 4, monitor="score", mode="max")
+    assert task.student.network.fc.bias[0].item() == 1.0
+    assert not task.training
+
+
+def test_training_stops_when_nothing_improves():
+    task = classifier(lr=1e-12)
+    arrays = {key: value for key, value in pictures().items() if key != "mask"}
+    history = train(task, arrays, 8, monitor="val_macro_f1", mode="max", patience=2)
+    assert len(history) == 3
+
+
+def test_every_epoch_is_handed_on_as_it_ends(tmp_path):
+    seen = []
+    arrays = {key: value for key, value in pictures().items() if key != "mask"}
+    history = train(classifier(), arrays, 2, on_epoch=seen.append)
+    assert seen == history
+    assert [row["epoch"] for row in history] == [0, 1]
+    expected = {"epoch", "learning_rate", "train_loss", "val_loss"}
+    expected |= {f"{split}_{name}" for split in ("train", "val") for name in ("accuracy", "macro_f1", "macro_recall")}
+    assert set(history[0]) == expected
+    assert history[0]["learning_rate"] == pytest.approx(3e-3, rel=0.1)  # the warm-up's last step is the first epoch's
+    write_history(tmp_path / "teacher" / "history.csv", history)
+    assert (tmp_path / "teacher/history.csv").read_text().startswith("epoch,")
+
+
+def test_a_training_that_diverges_says_so():
+    task = classifier()
+    task.student.network.fc.weight.data.fill_(float("nan"))
+    arrays = {key: value for key, value in pictures().items() if key != "mask"}
+    with pytest.raises(ValueError, match="diverged"):
+        train(task, arrays, 2)
+
+
+@pytest.mark.parametrize("name", ["bce", "bce_dice"])
+def test_segmentation_losses_by_hand(name):
+    logits = torch.tensor([[[[0.0, 2.0], [-2.0, 0.0]]]])
+    target = torch.tensor([[[[1.0, 1.0], [0.0, 0.0]]]])
+    probs = 1 / (1 + np.exp(-logits.numpy()))
+    entropy = -(target.numpy() * np.log(probs) + (1 - target.numpy()) * np.log(1 - probs)).mean()
+    dice = 1 - 2 * (probs * target.numpy()).sum() / (probs.sum() + target.numpy().sum())
+    expected = entropy + (dice if name == "bce_dice" else 0.0)
+    assert SegmentationLoss(name)(logits, target).item() == pytest.approx(expected, abs=1e-6)
+
+
+def test_segmentation_targets():
+    masks = torch.tensor([[[0, 1], [2, 0]]], dtype=torch.uint8)
+    assert segmentation_target(masks, 1).tolist() == [[[[0.0, 1.0], [1.0, 0.0]]]]
+    assert segmentation_target(masks, 2)[0].tolist() == [[[0.0, 1.0], [0.0, 0.0]], [[0.0, 0.0], [1.0, 0.0]]]
+
+
+@pytest.fixture
+def store(tmp_path):
+    """A feature store of the pictures, as the stage `freeze` writes it."""
+    arrays = pictures()
+    np.save(tmp_path / "images.npy", arrays["image"])
+    write_table(tmp_path / "index.csv", ("name", "label"), [(f"{n}.png", n % 2) for n in range(8)])
+    torch.manual_seed(0)
+    teacher = FrozenTeacher({"encoder": "plain", "width": 2, "in_channels": 3, "strides": [4, 8]})
+    write_store(tmp_path / "store", teacher, "t", {"train": tmp_path}, batch_size=4, autocast=False)
+    return tmp_path
+
+
+def distil(store, **changes):
+    task, stored = distilling_task(classifier(), DISTILL | changes, store / "store", {"train": store})
+    arrays = {key: value for key, value in pictures().items() if key != "mask"}
+    return task, arrays | stored["train"]
+
+
+def test_distilling_logs_every_term_of_both_splits_and_lambda(store):
+    task, arrays = distil(store)
+    history = train(task, arrays, 3)
+    terms = {f"{split}_{term}" for split in ("train", "val") for term in ("mse", "cosine", "ssim", "distillation")}
+    assert terms | {"train_cross_entropy", "lambda"} <= set(history[0])
+    assert [row["lambda"] for row in history] == pytest.approx([0.1 + 0.4 * (t / 8) ** 2 for t in range(3)])
+    first = history[0]
+    assert first["train_distillation"] == pytest.approx(
+        first["train_mse"] + 0.5 * first["train_cosine"] + 0.1 * first["train_ssim"], rel=1e-5
+    )
+    assert first["train_loss"] == pytest.approx(first["train_cross_entropy"] + 0.1 * first["train_distillation"], 1e-5)
+    assert history[-1]["train_distillation"] < first["train_distillation"]
+
+
+def test_a_fixed_schedule_uses_the_end_weight_throughout(store):
+    task, arrays = distil(store, schedule="fixed")
+    assert [row["lambda"] for row in train(task, arrays, 2)] == [0.5, 0.5]
+
+
+def test_distilling_changes_what_the_student_learns(store):
+    task, arrays = distil(store)
+    train(task, arrays, 2)
+    alone = classifier()
+    train(alone, {key: value for key, value in arrays.items() if not key.startswith(STORED)}, 2)
+    key = "network.stage2.0.branch2.0.weight"
+    assert not torch.equal(task.student.state_dict()[key], alone.student.state_dict()[key])
+
+
+def test_gradients_of_distilling_reach_student_and_alignment(store):
+    task, arrays = distil(store)
+    batch = next(iter(loader(arrays)))
+    logits, terms = task.distil(batch)
+    (F.cross_entropy(logits, batch["label"]) + terms["total"]).backward()
+    assert all(parameter.grad is not None for parameter in task.parameters())
+
+
+def test_a_configured_level_that_is_not_in_the_batch_is_named(store):
+    task, arrays = distil(store)
+    batch = next(iter(loader({key: value for key, value in arrays.items() if key != f"{STORED}8"})))
+    with pytest.raises(ValueError, match="stride 8, but the teacher gave no features"):
+        task.distil(batch)
+
+
+def test_an_unknown_method_lists_the_known_ones(store):
+    with pytest.raises(ValueError, match=r"distill.method = 'magic': expected one of feature_fusion"):
+        distil(store, method="magic")
+
+
+def test_bf16_and_channels_last_learn_too(store):
+    task, arrays = distil(store)
+    history = train(task, arrays, 2, machine=Machine("cpu", "bf16"))
+    assert all(np.isfinite(list(row.values())).all() for row in history)
+    assert all(parameter.dtype == torch.float32 for parameter in task.parameters())
