@@ -10,7 +10,17 @@ from pathlib import Path
 from ruamel.yaml import YAML
 
 PROJECT = Path(__file__).parents[1]
-COPIED = ("src", "stages", "data/source", "dvc.yaml", "params.yaml", ".dvcignore", ".gitignore", ".dvc/config", ".dvc/.gitignore")
+COPIED = (
+    "src",
+    "stages",
+    "data/source",
+    "dvc.yaml",
+    "params.yaml",
+    ".dvcignore",
+    ".gitignore",
+    ".dvc/config",
+    ".dvc/.gitignore",
+)
 YAML_12 = YAML(pure=True)
 
 # The same pipeline on little data and with short training.

@@ -49,7 +49,7 @@ def test_the_shipped_file_is_valid():
         ({"prepare__val_fraction": 0.9}, r"prepare: val_fraction \+ test_fraction must stay below 1"),
         ({"prepare__masks": "guess"}, r"prepare\.masks = 'guess': .*'given_else_threshold'"),
         ({"teacher__weights": "imagenet"}, "teacher: encoder plain has no ImageNet weights"),
-        ({"student__warmup": 30}, r"student: warmup = .* must be smaller than epochs"),
+        ({"student__warmup": 20}, r"student: warmup = .* must be smaller than epochs"),
         ({"distill__terms": {"mse": False, "cosine": False, "ssim": False}}, "every one of distill.terms is off"),
         ({"distill__levels": [8, 12]}, r"distill\.levels\.1 = 12"),
         ({"distill__levels": []}, r"distill\.levels = \[\]"),
@@ -91,5 +91,3 @@ def test_settings_of_other_sources_are_not_in_use(tmp_path):
     folder = load_params(changed(tmp_path, ingest__source="folder")).in_use()
     assert "ingest.folder.groups" in folder
     assert "ingest.synthetic.seed" not in folder
-
-

@@ -37,7 +37,14 @@ def copies_of(folder, name):
 
 def test_the_transforms_are_those_of_table_3_in_order():
     transforms = table3(224, **PAPER).transforms
-    names = ["RandomRotation", "RandomHorizontalFlip", "RandomVerticalFlip", "ColorJitter", "RandomCrop", "GaussianBlur"]
+    names = [
+        "RandomRotation",
+        "RandomHorizontalFlip",
+        "RandomVerticalFlip",
+        "ColorJitter",
+        "RandomCrop",
+        "GaussianBlur",
+    ]
     assert [type(transform).__name__ for transform in transforms] == names
     rotation, horizontal, vertical, jitter, crop, blur = transforms
     assert list(rotation.degrees) == [-15.0, 15.0]
