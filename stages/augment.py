@@ -8,6 +8,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "src"))
 from defectdistill import tracking
 from defectdistill.data.augment import augment
 from defectdistill.data.packed import open_array, read_index
+from defectdistill.data.tables import read_json
 from defectdistill.evaluation.contact_sheet import contact_sheet
 from defectdistill.params import load_params
 
@@ -26,10 +27,12 @@ def main() -> None:
         step = max(1, len(images) // each // SHOWN) * each  # photographs from all over the training split
         names = [row["name"] for row in read_index(output)]
         rows = [
-            (names[row], images[row : row + each], masks[row : row + each])
+            (Path(names[row]).name, images[row : row + each], masks[row : row + each])
             for row in list(range(0, len(images), step))[:SHOWN]
         ]
-        contact_sheet(rows, each, SHEET, "Training photographs (first column) and their augmented copies")
+        title = "Training photographs (first column) and their augmented copies"
+        synthetic = read_json(Path("data/prepared/summary.json"))["synthetic"]
+        contact_sheet(rows, each, SHEET, title, synthetic=synthetic)
         run.log_metrics({"images": len(images)})
         run.log_artifact(SHEET)
 

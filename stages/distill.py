@@ -1,6 +1,5 @@
 """Train a classifier: `distill.py baseline` without a teacher, `distill.py distill` with one."""
 
-import json
 import sys
 from pathlib import Path
 
@@ -8,6 +7,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "src"))
 
 from defectdistill import checkpoint, tracking
 from defectdistill.data.batches import image_batches
+from defectdistill.data.tables import read_json
 from defectdistill.models.students import build_student, classifier_config
 from defectdistill.params import load_params
 from defectdistill.training.classification import ClassificationTask, Optimisation
@@ -23,7 +23,7 @@ def main(stage: str) -> None:
     params = load_params()
     settings, compute = params.student, params.compute
     machine = set_up(compute.threads, compute.accelerator, compute.precision)
-    summary = json.loads(Path("data/prepared/summary.json").read_text())
+    summary = read_json(Path("data/prepared/summary.json"))
     seed_everything(settings.seed)
     student = build_student(settings.arch, len(summary["classes"]), settings.weights)
     optimisation = Optimisation(**settings.model_dump(include=set(Optimisation.__dataclass_fields__)))

@@ -1,6 +1,5 @@
 """Score student, baseline and teacher on the test split and the unlabelled images: numbers, figures, one report."""
 
-import json
 import sys
 from pathlib import Path
 
@@ -8,6 +7,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "src"))
 
 from defectdistill import tracking
 from defectdistill.data.packed import labels_of, open_array, read_index
+from defectdistill.data.tables import read_json
 from defectdistill.evaluation.evaluate import evaluate_models
 from defectdistill.evaluation.scores import segmentation_scores
 from defectdistill.models.segmenter import Segmenter
@@ -38,7 +38,7 @@ def main() -> None:
         results = evaluate_models(
             METRICS,
             title="Distilled classifier of surface defects",
-            data=json.loads(Path("data/prepared/summary.json").read_text()),
+            data=read_json(Path("data/prepared/summary.json")),
             probs={model: predictor(test).probabilities for model, predictor in predictors.items()},
             labels=labels_of(TEST),
             names=[row["name"] for row in read_index(TEST)],

@@ -26,24 +26,25 @@ def main() -> None:
     with tracking.stage_run("prepare", params.flat("prepare")) as run:
         fractions = (1 - val - test, val, test)
         summary = prepare(Path("data/raw"), PREPARED, params.prepare.image_size, fractions=fractions, **settings)
-        draw(summary["classes"])
+        draw(summary)
         run.log_metrics({f"images/{split}": sum(counts.values()) for split, counts in summary["counts"].items()})
         run.log_artifact(PREPARED / "summary.json")
         run.log_artifact(SHEET)
     print(f"masks read as {summary['masks']['coding']}; {summary['protocol']}: {summary['counts']}")
 
 
-def draw(classes: list[str]) -> None:
+def draw(summary: dict) -> None:
     """Draw some images of each class and split, with the outlines of their masks."""
     rows = []
     for split in ("train", "val", "test"):
         folder = PREPARED / split
         images, masks, labels = open_array(folder / "images.npy"), open_array(folder / "masks.npy"), labels_of(folder)
-        for index, name in enumerate(classes):
+        for index, name in enumerate(summary["classes"]):
             members = np.flatnonzero(labels == index)
             shown = members[np.linspace(0, len(members) - 1, min(SHOWN, len(members))).astype(int)]
             rows.append((f"{name} · {split}", images[shown], masks[shown]))
-    contact_sheet(rows, SHOWN, SHEET, "Prepared photographs and their masks, by class and split")
+    title = "Prepared photographs and their masks, by class and split"
+    contact_sheet(rows, SHOWN, SHEET, title, synthetic=summary["synthetic"])
 
 
 if __name__ == "__main__":

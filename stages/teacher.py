@@ -1,6 +1,5 @@
 """Train the teacher: U-Net3+ on the masks of the augmented training images."""
 
-import json
 import sys
 from pathlib import Path
 
@@ -8,8 +7,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "src"))
 
 from defectdistill import checkpoint, tracking
 from defectdistill.data.batches import mask_batches
-from defectdistill.data.packed import open_array
-from defectdistill.evaluation.contact_sheet import contact_sheet
+from defectdistill.data.tables import read_json
+from defectdistill.evaluation.mask_sheet import mask_sheet
 from defectdistill.models.segmenter import Segmenter
 from defectdistill.models.unet3plus import build_teacher, teacher_config
 from defectdistill.params import load_params
@@ -25,8 +24,8 @@ def main() -> None:
     params = load_params()
     settings, compute = params.teacher, params.compute
     machine = set_up(compute.threads, compute.accelerator, compute.precision)
-    classes = json.loads(Path("data/prepared/summary.json").read_text())["classes"]
-    channels = 1 if settings.target == "binary" else len(classes)
+    summary = read_json(Path("data/prepared/summary.json"))
+    channels = 1 if settings.target == "binary" else len(summary["classes"])
     seed_everything(settings.seed)
     network = build_teacher(settings.encoder, settings.width, channels, settings.weights)
     with tracking.stage_run("teacher", params.flat("teacher", "compute")) as run:
@@ -44,16 +43,8 @@ def main() -> None:
         write_history(METRICS / "history.csv", history)
         config = teacher_config(settings.encoder, settings.width, channels)
         checkpoint.save(Path("models/teacher"), network.state_dict(), config)
-        draw_masks(Segmenter(network), Path("data/prepared/val"))
+        mask_sheet(Segmenter(network), Path("data/prepared/val"), METRICS / "masks.png", summary["synthetic"])
         run.log_artifact(METRICS)
-
-
-def draw_masks(segmenter: Segmenter, split: Path, shown: int = 12) -> None:
-    """Draw validation images with the true outlines above those that the teacher found."""
-    images, masks = open_array(split / "images.npy")[:shown], open_array(split / "masks.npy")[:shown]
-    found = segmenter(images).astype("uint8")
-    rows = [("true masks", images, masks), ("teacher's masks", images, found)]
-    contact_sheet(rows, len(images), METRICS / "masks.png", "Validation images: true and predicted masks")
 
 
 if __name__ == "__main__":

@@ -61,6 +61,7 @@ def test_the_complete_run_has_all_params_scores_and_links(store, monkeypatch):
             "student": {"test": {"macro_f1": 0.9}, "unlabelled": {"average_entropy": 0.2}},
             "baseline": {"test": {"macro_f1": 0.8}},
             "teacher": {"dice": 0.7},
+            "data": {"source": "synthetic", "synthetic": True, "test_images": 17},
         }
         tracking.log_results(run, results)
     stored = client(store).get_run(run.run_id)
@@ -72,6 +73,7 @@ def test_the_complete_run_has_all_params_scores_and_links(store, monkeypatch):
         "baseline/test/macro_f1": 0.8,
         "teacher/dice": 0.7,
     }
+    assert stored.data.tags["data/synthetic"] == "True"
     assert stored.data.tags["stage/teacher"] == teacher.run_id
     assert f"runs/{teacher.run_id}" in stored.data.tags["mlflow.note.content"]
     assert stored.data.tags["dvc.baseline"] == "a" * 40

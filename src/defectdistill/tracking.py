@@ -176,5 +176,8 @@ def write_link(stage: str, run: Run) -> None:
 def log_results(run: Run, results: dict[str, dict[str, Any]]) -> None:
     """Log what evaluate.json holds: the student's scores as test/macro_f1, all others under whose they are."""
     student = flatten(results["student"], separator="/")
-    others = flatten({owner: values for owner, values in results.items() if owner != "student"}, separator="/")
+    others = flatten(
+        {owner: values for owner, values in results.items() if owner not in ("student", "data")}, separator="/"
+    )
     run.log_metrics(student | others)
+    run.set_tags({f"data/{name}": str(value) for name, value in results["data"].items()})

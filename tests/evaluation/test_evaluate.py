@@ -39,7 +39,7 @@ def test_evaluate_json_holds_the_results_and_no_nan(written):
     text = (folder / "evaluate.json").read_text(encoding="utf-8")
     assert json.loads(text, parse_constant=refuse) == results
     assert text.endswith("}\n")
-    assert set(results) == {"student", "baseline", "teacher", "difference", "paired"}
+    assert set(results) == {"student", "baseline", "teacher", "difference", "paired", "data"}
     test = results["student"]["test"]
     assert {"macro_f1", "auc/flame", "average_entropy", "entropy/flame", "confidence/flame"} <= set(test)
     assert results["difference"]["macro_f1"] == test["macro_f1"] - results["baseline"]["test"]["macro_f1"]

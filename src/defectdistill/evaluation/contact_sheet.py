@@ -28,14 +28,17 @@ def contact_sheet(
     tile: int = 128,
     headings: Sequence[str] = (),
     legend: Sequence[str] = (),
+    synthetic: bool = False,
 ) -> None:
     """Write a PNG with one line of tiles per row, its title to the left; the same input gives the same bytes.
 
     A row is (title, images uint8 (N,S,S,3) RGB, masks uint8 (N,S,S) label maps or None); more than `columns` images go
     on in further lines. Masks are outlined just outside of their edge, in `COLOURS[label - 1]`, so that nothing of the
     defect is covered. `tile` is the side of a tile in pixels; `headings` stand above the columns; `legend` names the
-    labels from 1 on. A title may hold several lines. Raises ValueError where there is nothing to show.
+    labels from 1 on. `synthetic` says behind the title that nothing here was photographed. A row's title may hold
+    several lines. Raises ValueError where there is nothing to show.
     """
+    title += " · SYNTHETIC DATA" if synthetic else ""
     rows = [row for row in rows if len(row[1])]
     if not rows or columns < 1:
         raise ValueError(f"a contact sheet of {len(rows)} rows with images and {columns} columns shows nothing")

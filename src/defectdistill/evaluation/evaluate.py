@@ -41,7 +41,8 @@ def evaluate_models(
 
     Written are `evaluate.json`, `report.html`, `figures/*.png` and `plots/*.csv`. evaluate.json: `student` and
     `baseline`, each with `test` (the scores, and the values of `uncertainty_metrics`) and `unlabelled` (those values),
-    `teacher`, `difference` (student − baseline, test) and `paired`. A value that the images cannot give is left out.
+    `teacher`, `difference` (student − baseline, test), `paired`, and `data` (what all of it rests on). A value that
+    the images cannot give is left out.
     """
     if set(probs) != set(MODELS) or set(unlabelled) != set(MODELS):
         raise ValueError(f"probs of {sorted(probs)} and {sorted(unlabelled)}; expected of {' and '.join(MODELS)} each")
@@ -54,6 +55,7 @@ def evaluate_models(
         for model in MODELS
     }
     results = evaluation_results(scores, uncertainty, paired, teacher, classes)
+    results["data"] = {"source": data["source"], "synthetic": data["synthetic"], "test_images": len(labels)}
     text = json.dumps(results, indent=2, sort_keys=True, ensure_ascii=False, allow_nan=False)
     (output / "evaluate.json").write_text(text + "\n", encoding="utf-8")
 

@@ -1,0 +1,71 @@
+"""README and docs say what is so: their commands, keys, links and pictures exist."""
+
+import re
+import shlex
+
+import pytest
+from repository import PROJECT, YAML_12, executed, run
+
+from defectdistill.params import flatten
+
+PAGES = [PROJECT / "README.md", PROJECT / "data/source/README.md", *sorted((PROJECT / "docs").glob("*.md"))]
+KEYS = flatten(YAML_12.load(PROJECT / "params.yaml"))
+CHANGES = re.findall(r"-S '?([\w.]+)=([^\s'`]+)", "\n".join(page.read_text() for page in PAGES))
+
+
+def commands(page):
+    """Return the lines of a page that stand as code blocks and begin like a command."""
+    lines = [line[4:].split("  #")[0].strip() for line in page.read_text().splitlines() if line.startswith("    ")]
+    return [line for line in lines if re.match(r"(make|dvc|defectdistill|python|\.) ", line)]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_links_and_pictures_exist(page):
+    for target in re.findall(r"\]\(([^)#]+)\)", page.read_text()):
+        if not target.startswith("http"):
+            assert (page.parent / target).exists(), target
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_make_targets_exist(page):
+    targets = set(re.findall(r"^([\w-]+):", (PROJECT / "Makefile").read_text(), re.M))
+    assert {command.split()[1] for command in commands(page) if command.startswith("make ")} <= targets
+
+
+@pytest.mark.parametrize(("key", "value"), sorted(set(CHANGES)))
+def test_keys_that_are_changed_in_the_docs_exist(key, value):
+    assert key in KEYS, f"-S {key}={value}"
+
+
+def test_keys_named_in_the_text_exist():
+    sections = "|".join(sorted({key.split(".")[0] for key in KEYS}))
+    prefixes = {key.rsplit(".", depth)[0] for key in KEYS for depth in range(key.count(".") + 1)}
+    for page in PAGES:
+        for name in re.findall(rf"`((?:{sections})\.[\w.]+)[`:]", page.read_text()):
+            if not name.endswith((".csv", ".py", ".png", ".json", ".html", ".yaml", ".size")):
+                assert name in prefixes, f"{page.name}: {name}"
+
+
+def test_every_dvc_command_of_the_docs_is_one():
+    seen = {
+        tuple(part for part in shlex.split(command)[1:3] if part.isalpha())
+        for page in PAGES
+        for command in commands(page)
+        if command.startswith("dvc ")
+    }
+    assert ("exp", "run") in seen
+    for command in seen:
+        known = command if command[0] in ("exp", "queue") else command[:1]
+        run(f"dvc {' '.join(known)} --help", PROJECT)
+
+
+def test_every_key_has_a_row_in_the_table_of_what_re_runs():
+    text = (PROJECT / "docs/experiments.md").read_text()
+    assert {f"`{key.split('.')[0]}.*`" for key in KEYS} <= set(re.findall(r"`\w+\.\*`", text))
+
+
+def test_executed_reads_what_dvc_prints():
+    assert executed("Running stage 'check':\n> python\nStage 'x' didn't change\nRunning stage 'a@b':") == [
+        "check",
+        "a@b",
+    ]
