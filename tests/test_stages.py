@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 from repository import PROJECT, YAML_12, make_repository, run, set_params
 
-from defectdistill.params import flatten, load_params
+from defectdistill.params import load_params
+from defectdistill.sections import flatten
 
 STAGES = ["check", "ingest", "prepare", "augment", "teacher", "freeze", "baseline", "distill", "evaluate"]
 FROM = {stage: STAGES[STAGES.index(stage) :] for stage in STAGES}

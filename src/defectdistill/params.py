@@ -1,227 +1,22 @@
-"""The form of `params.yaml`: every key with its type and range. It validates and holds no defaults.
+"""Read and validate `params.yaml`; an error names every key at fault.
 
 Read with YAML 1.2 (ruamel.yaml): DVC writes 1e-5 as `1e-05`, which YAML 1.1 readers take for a string.
 """
 
 import difflib
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ValidationError
 from ruamel.yaml import YAML, YAMLError
 
-PARAMS = "params.yaml"
+from defectdistill.sections import Params
 
-Count = Annotated[int, Field(ge=1)]
-Seed = Annotated[int, Field(ge=0, lt=2**31)]
-Share = Annotated[float, Field(ge=0, le=1)]
-Positive = Annotated[float, Field(gt=0)]
-NotNegative = Annotated[float, Field(ge=0)]
-Stride = Literal[1, 2, 4, 8, 16, 32]
-Name = Annotated[str, Field(min_length=1)]
+PARAMS = "params.yaml"
 
 
 class ParamsError(ValueError):
     """params.yaml is not usable; the message lists every key at fault, what it holds and what was expected."""
-
-
-class Section(BaseModel):
-    """A section of params.yaml: unknown keys and values of another type are refused."""
-
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
-
-
-class Synthetic(Section):
-    """Settings of the source `synthetic`."""
-
-    seed: Seed
-    image_size: Annotated[int, Field(ge=64, le=2048)]
-    short_circuit: Count
-    fire_induced_short_circuit: Count
-    flame: Count
-    unlabelled: Annotated[int, Field(ge=0)]
-
-
-class Folder(Section):
-    """Settings of the source `folder`."""
-
-    groups: Name | None
-    group_column: Name | None
-    class_level: int | None
-
-
-class Ingest(Section):
-    """Where the photographs come from."""
-
-    source: Literal["synthetic", "folder"]
-    path: Name
-    max_pixels: Count
-    synthetic: Synthetic
-    folder: Folder
-
-
-class Prepare(Section):
-    """Masks, split and size."""
-
-    image_size: Annotated[int, Field(ge=32, le=1024, multiple_of=16)]
-    resize: Literal["squash", "pad"]
-    masks: Literal["given", "threshold", "given_else_threshold"]
-    mask_coding: Literal["auto", "binary", "zero_one", "grey", "labels", "palette", "colours"]
-    mask_table: dict[str, int | list[int]] | None
-    val_fraction: Annotated[float, Field(gt=0, lt=1)]
-    test_fraction: Annotated[float, Field(gt=0, lt=1)]
-    seed: Seed
-
-    @model_validator(mode="after")
-    def leaves_something_to_train_on(self) -> "Prepare":
-        """The two fractions must leave training images."""
-        if self.val_fraction + self.test_fraction >= 1:
-            raise ValueError("val_fraction + test_fraction must stay below 1: the rest is for training")
-        return self
-
-
-class Augment(Section):
-    """Table 3 of the cable paper."""
-
-    copies: Annotated[int, Field(ge=0)]
-    rotation: Annotated[float, Field(ge=0, le=180)]
-    flip: Share
-    brightness: Share
-    contrast: Share
-    saturation: Share
-    hue: Annotated[float, Field(ge=0, le=0.5)]
-    padding: Annotated[int, Field(ge=0)]
-    blur: NotNegative
-    seed: Seed
-
-
-class Teacher(Section):
-    """The segmentation network and its training."""
-
-    encoder: Name
-    width: Count
-    weights: Name
-    target: Literal["binary", "classes"]
-    loss: Literal["bce", "bce_dice"]
-    lr: Positive
-    batch_size: Count
-    epochs: Count
-    patience: Count
-    seed: Seed
-
-    @model_validator(mode="after")
-    def has_such_weights(self) -> "Teacher":
-        """ImageNet weights exist for the library's encoders only."""
-        if self.encoder == "plain" and self.weights == "imagenet":
-            raise ValueError("encoder plain has no ImageNet weights: choose another encoder (resnet34) or weights none")
-        return self
-
-
-class Freeze(Section):
-    """Which levels of the teacher are stored."""
-
-    levels: Annotated[list[Stride], Field(min_length=1)]
-    batch_size: Count
-
-
-class Student(Section):
-    """The classifier and its training, shared by `baseline` and `distill`."""
-
-    arch: Name
-    weights: Name
-    lr: Positive
-    min_lr: NotNegative
-    warmup: NotNegative
-    weight_decay: NotNegative
-    label_smoothing: Annotated[float, Field(ge=0, lt=1)]
-    batch_size: Annotated[int, Field(ge=2)]
-    epochs: Count
-    patience: Count
-    seed: Seed
-
-    @model_validator(mode="after")
-    def warms_up_in_time(self) -> "Student":
-        """The warm-up must end before the training does."""
-        if self.warmup >= self.epochs:
-            raise ValueError(f"warmup = {self.warmup} must be smaller than epochs = {self.epochs}")
-        return self
-
-
-class Terms(Section):
-    """The terms of the fused feature loss."""
-
-    mse: bool
-    cosine: bool
-    ssim: bool
-
-
-class Distill(Section):
-    """How the teacher's knowledge reaches the student."""
-
-    method: Literal["feature_fusion"]
-    levels: Annotated[list[Stride], Field(min_length=1)]
-    terms: Terms
-    beta: NotNegative
-    gamma: NotNegative
-    align: bool
-    schedule: Literal["ramp", "fixed"]
-    alpha_start: NotNegative
-    alpha_end: NotNegative
-
-    @model_validator(mode="after")
-    def has_a_term(self) -> "Distill":
-        """A loss without terms distils nothing."""
-        if not any(self.terms.model_dump().values()):
-            raise ValueError("every one of distill.terms is off: nothing would be distilled; switch one on")
-        return self
-
-
-class Evaluate(Section):
-    """The evaluation."""
-
-    batch_size: Count
-
-
-class Compute(Section):
-    """The machine."""
-
-    accelerator: Literal["auto", "cpu", "gpu", "mps"]
-    precision: Literal["auto", "fp32", "bf16"]
-    threads: Count
-
-
-class Params(Section):
-    """All of params.yaml."""
-
-    ingest: Ingest
-    prepare: Prepare
-    augment: Augment
-    teacher: Teacher
-    freeze: Freeze
-    student: Student
-    distill: Distill
-    evaluate: Evaluate
-    compute: Compute
-
-    @model_validator(mode="after")
-    def distils_what_is_stored(self) -> "Params":
-        """Distilling reads stored levels only."""
-        missing = sorted(set(self.distill.levels) - set(self.freeze.levels))
-        if missing:
-            raise ValueError(
-                f"distill.levels names {missing}, which freeze.levels = {self.freeze.levels} does not store"
-            )
-        return self
-
-    def flat(self, *sections: str) -> dict[str, Any]:
-        """Return {full key name: value} of the named sections, of all without a name."""
-        values = self.model_dump()
-        return flatten({name: values[name] for name in sections or values})
-
-    def in_use(self) -> dict[str, Any]:
-        """Return {full key name: value} of all that the run depends on: without the settings of other sources."""
-        others = tuple(f"ingest.{name}." for name in ("synthetic", "folder") if name != self.ingest.source)
-        return {name: value for name, value in self.flat().items() if not name.startswith(others)}
 
 
 def load_params(path: str | Path = PARAMS) -> Params:
@@ -258,14 +53,3 @@ def all_keys(section: type[BaseModel], prefix: str = "") -> list[str]:
         if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
             keys.extend(all_keys(field.annotation, f"{prefix}{name}."))
     return keys
-
-
-def flatten(values: dict[str, Any], prefix: str = "", separator: str = ".") -> dict[str, Any]:
-    """Return {full name: leaf value} of nested dictionaries, with the names that `dvc exp run -S` takes."""
-    flat: dict[str, Any] = {}
-    for name, value in values.items():
-        if isinstance(value, dict) and value:
-            flat |= flatten(value, f"{prefix}{name}{separator}", separator)
-        else:
-            flat[prefix + name] = value
-    return flat
