@@ -13,6 +13,9 @@ from repository import PROJECT, TINY, YAML_12, executed, make_repository, run, s
 
 STAGES = ["check", "ingest", "prepare", "augment", "teacher", "freeze", "baseline", "distill", "evaluate"]
 
+# Modules that cannot change a result, and packages' empty files: no dependencies.
+LEFT_OUT = {"__init__.py", "tracking.py", "params.py", "sections.py"}
+
 # Runs at the start of every Python process of the pipeline: notes what a stage has imported when it ends.
 RECORDER = """
 import atexit, json, os, sys
@@ -88,9 +91,7 @@ def test_every_module_that_a_stage_imports_is_declared(ran):
     for stage in STAGES:
         files = [Path(name) for name in json.loads((imports / f"{stage}.json").read_text())]
         inside = {str(path.relative_to(folder)) for path in files if path.is_relative_to(folder)}
-        imported = {
-            name for name in inside if Path(name).name not in ("__init__.py", "tracking.py", "params.py", "sections.py")
-        }
+        imported = {name for name in inside if Path(name).name not in LEFT_OUT}
         values = {"${ingest.source}": params["ingest"]["source"], "${distill.method}": params["distill"]["method"]}
         declared = [str(name) for name in stages[stage]["deps"]]
         for name, value in values.items():
@@ -148,9 +149,10 @@ def test_another_beta_runs_distill_and_evaluate_alone(ran):
 
 def test_back_at_the_old_beta_everything_comes_from_the_cache(ran):
     folder = ran[0]
-    run("dvc exp run --name first-detour -S distill.gamma=0.2", folder)
-    run("dvc exp run --name back -S distill.gamma=0.1 -S distill.beta=0.5", folder)
-    assert runs(folder)[-1].data.params["distill.gamma"] == "0.2"  # no run for what was not run
+    assert link(folder, "evaluate") == runs(folder)[-1].info.run_id
+    output = run("dvc exp run --name back -S distill.beta=0.5", folder)
+    assert executed(output) in ([], ["check"])
+    assert runs(folder)[-1].info.run_name == "other-beta"  # no run for what was not run
     results = json.loads((folder / "metrics/evaluate.json").read_text())
     first = next(entry for entry in runs(folder) if entry.info.run_name == "workspace")
     assert results["student"]["test"]["macro_f1"] == first.data.metrics["test/macro_f1"]
@@ -182,9 +184,7 @@ def test_temporary_and_queued_experiments_end_in_the_one_store(ran):
     ("change", "message"),
     [
         ("distill.beta=-1", "distill.beta = -1"),
-        ("student.arch=resnet17", "student.arch = 'resnet17': expected one of"),
         ("student.arch=vit_b_16", "no feature level of stride"),
-        ("teacher.encoder=resnet19", "teacher.encoder = 'resnet19'"),
     ],
 )
 def test_a_wrong_value_stops_before_anything_runs(ran, change, message):
