@@ -21,7 +21,7 @@ COPIED = (
     ".dvc/config",
     ".dvc/.gitignore",
 )
-YAML_12 = YAML(pure=True)
+YAML_12 = YAML(typ="safe", pure=True)
 
 # The same pipeline on little data and with short training.
 TINY = {

@@ -85,7 +85,7 @@ class ClassificationTask(lightning.LightningModule):
     def configure_optimizers(self) -> dict:
         """AdamW with the rate of `warmup_cosine`, set anew at every step (fractional epochs)."""
         settings = self.optimisation
-        steps = self.trainer.estimated_stepping_batches / settings.epochs  # in one epoch
+        steps = self.trainer.estimated_stepping_batches / self.trainer.max_epochs  # in one epoch
         # lr=1 leaves the schedule's value as it is: LambdaLR multiplies.
         optimiser = torch.optim.AdamW(self.parameters(), lr=1.0, weight_decay=settings.weight_decay)
 
