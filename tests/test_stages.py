@@ -5,7 +5,8 @@ import re
 from pathlib import Path
 
 import pytest
-from repository import PROJECT, YAML_12, make_repository, run, set_params
+from dvc.repo import Repo
+from repository import PROJECT, YAML_12, environment, make_repository, set_params
 
 from defectdistill.params import load_params
 from defectdistill.sections import flatten
@@ -40,11 +41,8 @@ OTHER = {
 FAKE = """
 import sys, uuid
 from pathlib import Path
-from ruamel.yaml import YAML
-name = sys.argv[1]
-stage = YAML(typ="safe", pure=True).load(Path("dvc.yaml"))["stages"][name]
-for out in stage["outs"] + stage.get("metrics", []):
-    path = Path(out)
+name, *outs = sys.argv[1:]
+for path in map(Path, outs):
     if name == "check" or path.suffix:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text("valid" if name == "check" else uuid.uuid4().hex)
@@ -66,21 +64,26 @@ def fakes(tmp_path_factory):
     text = (folder / "dvc.yaml").read_text()
     text, count = re.subn(r"cmd: python stages/\w+\.py.*", "cmd: FAKE", text)
     assert count == len(STAGES)
-    for stage in STAGES:
-        text = text.replace("cmd: FAKE", f"cmd: python fake.py {stage}", 1)
+    for stage, entry in YAML_12.load(folder / "dvc.yaml")["stages"].items():
+        outs = " ".join([*entry["outs"], *entry.get("metrics", [])])
+        text = text.replace("cmd: FAKE", f"cmd: python -S fake.py {stage} {outs}", 1)
     (folder / "dvc.yaml").write_text(text)
     (folder / "fake.py").write_text(FAKE)
     (folder / "other").mkdir()
     (folder / "other" / "x.txt").write_text("x")
     (folder / "src/defectdistill/distillation/other.py").write_text("")
-    repro(folder)
-    return folder
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PATH", environment()["PATH"])
+        patch.chdir(folder)  # parameters' files are found from the working directory
+        repro(folder)
+        yield folder
 
 
 def repro(folder: Path) -> set[str]:
-    """Run `dvc repro` and return the stages that were executed."""
+    """Do what `dvc repro` does, in this process (its start costs more than the rest); return the stages that ran."""
     (folder / "ran.log").write_text("")
-    run("dvc repro -q", folder)
+    with Repo(str(folder)) as repository:
+        repository.reproduce()
     return set((folder / "ran.log").read_text().split())
 
 
@@ -125,9 +128,12 @@ def test_a_key_re_runs_exactly_what_lies_downstream(fakes, name):
 def test_a_stage_declares_the_sections_that_it_reads():
     """`params.teacher` in a script, and `teacher` under its stage's params in dvc.yaml, go together."""
     stages = YAML_12.load(PROJECT / "dvc.yaml")["stages"]
+    sections = set(load_params(PROJECT / "params.yaml").model_dump())
     for name in STAGES[1:-1]:
         script = PROJECT / "stages" / f"{'distill' if name == 'baseline' else name}.py"
-        read = set(re.findall(r"params(?:\(\))?\.(\w+)", script.read_text())) & set(load_params().model_dump())
+        read = set(re.findall(r"params(?:\(\))?\.(\w+)", script.read_text())) & set(
+            load_params(PROJECT / "params.yaml").model_dump()
+        )
         declared = {str(entry).split(".")[0] for entry in stages[name]["params"]}
         if name == "baseline":
             read.discard("distill")  # under `if stage == "distill"`
