@@ -131,9 +131,7 @@ def test_a_stage_declares_the_sections_that_it_reads():
     sections = set(load_params(PROJECT / "params.yaml").model_dump())
     for name in STAGES[1:-1]:
         script = PROJECT / "stages" / f"{'distill' if name == 'baseline' else name}.py"
-        read = set(re.findall(r"params(?:\(\))?\.(\w+)", script.read_text())) & set(
-            load_params(PROJECT / "params.yaml").model_dump()
-        )
+        read = set(re.findall(r"params(?:\(\))?\.(\w+)", script.read_text())) & sections
         declared = {str(entry).split(".")[0] for entry in stages[name]["params"]}
         if name == "baseline":
             read.discard("distill")  # under `if stage == "distill"`
