@@ -6,7 +6,7 @@ import shlex
 import pytest
 from repository import PROJECT, YAML_12, executed, run
 
-from defectdistill.sections import flatten
+from defectdistill.params import flatten
 
 PAGES = [PROJECT / "README.md", PROJECT / "data/source/README.md", *sorted((PROJECT / "docs").glob("*.md"))]
 KEYS = flatten(YAML_12.load(PROJECT / "params.yaml"))

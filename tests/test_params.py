@@ -3,8 +3,7 @@ from pathlib import Path
 import pytest
 from ruamel.yaml import YAML
 
-from defectdistill.params import ParamsError, load_params
-from defectdistill.sections import flatten
+from defectdistill.params import ParamsError, flatten, load_params
 
 SHIPPED = Path(__file__).parents[1] / "params.yaml"
 

@@ -8,8 +8,7 @@ import pytest
 from dvc.repo import Repo
 from repository import PROJECT, YAML_12, environment, make_repository, set_params
 
-from defectdistill.params import load_params
-from defectdistill.sections import flatten
+from defectdistill.params import flatten, load_params
 
 STAGES = ["check", "ingest", "prepare", "augment", "teacher", "freeze", "baseline", "distill", "evaluate"]
 FROM = {stage: STAGES[STAGES.index(stage) :] for stage in STAGES}

@@ -7,16 +7,61 @@ import difflib
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, ValidationError, model_validator
 from ruamel.yaml import YAML, YAMLError
 
-from defectdistill.sections import Params
+from defectdistill import sections
 
 PARAMS = "params.yaml"
 
 
 class ParamsError(ValueError):
     """params.yaml is not usable; the message lists every key at fault, what it holds and what was expected."""
+
+
+class Params(sections.Section):
+    """All of params.yaml."""
+
+    ingest: sections.Ingest
+    prepare: sections.Prepare
+    augment: sections.Augment
+    teacher: sections.Teacher
+    freeze: sections.Freeze
+    student: sections.Student
+    distill: sections.Distill
+    evaluate: sections.Evaluate
+    compute: sections.Compute
+
+    @model_validator(mode="after")
+    def distils_what_is_stored(self) -> "Params":
+        """Distilling reads stored levels only."""
+        missing = sorted(set(self.distill.levels) - set(self.freeze.levels))
+        if missing:
+            raise ValueError(
+                f"distill.levels names {missing}, which freeze.levels = {self.freeze.levels} does not store"
+            )
+        return self
+
+    def flat(self, *names: str) -> dict[str, Any]:
+        """Return {full key name: value} of the named sections, of all without a name."""
+        values = self.model_dump()
+        return flatten({name: values[name] for name in names or values})
+
+    def in_use(self) -> dict[str, Any]:
+        """Return {full key name: value} of all that the run depends on: without the settings of other sources."""
+        others = tuple(f"ingest.{name}." for name in ("synthetic", "folder") if name != self.ingest.source)
+        return {name: value for name, value in self.flat().items() if not name.startswith(others)}
+
+
+def flatten(values: dict[str, Any], prefix: str = "", separator: str = ".") -> dict[str, Any]:
+    """Return {full name: leaf value} of nested dictionaries, with the names that `dvc exp run -S` takes."""
+    flat: dict[str, Any] = {}
+    for name, value in values.items():
+        if isinstance(value, dict) and value:
+            flat |= flatten(value, f"{prefix}{name}{separator}", separator)
+        else:
+            flat[prefix + name] = value
+    return flat
 
 
 def load_params(path: str | Path = PARAMS) -> Params:

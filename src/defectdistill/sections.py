@@ -1,6 +1,6 @@
 """The sections of `params.yaml`: every key with its type and range. No defaults: every key stands in the file."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -176,48 +176,3 @@ class Compute(Section):
     accelerator: Literal["auto", "cpu", "gpu", "mps"]
     precision: Literal["auto", "fp32", "bf16"]
     threads: Count
-
-
-class Params(Section):
-    """All of params.yaml."""
-
-    ingest: Ingest
-    prepare: Prepare
-    augment: Augment
-    teacher: Teacher
-    freeze: Freeze
-    student: Student
-    distill: Distill
-    evaluate: Evaluate
-    compute: Compute
-
-    @model_validator(mode="after")
-    def distils_what_is_stored(self) -> "Params":
-        """Distilling reads stored levels only."""
-        missing = sorted(set(self.distill.levels) - set(self.freeze.levels))
-        if missing:
-            raise ValueError(
-                f"distill.levels names {missing}, which freeze.levels = {self.freeze.levels} does not store"
-            )
-        return self
-
-    def flat(self, *sections: str) -> dict[str, Any]:
-        """Return {full key name: value} of the named sections, of all without a name."""
-        values = self.model_dump()
-        return flatten({name: values[name] for name in sections or values})
-
-    def in_use(self) -> dict[str, Any]:
-        """Return {full key name: value} of all that the run depends on: without the settings of other sources."""
-        others = tuple(f"ingest.{name}." for name in ("synthetic", "folder") if name != self.ingest.source)
-        return {name: value for name, value in self.flat().items() if not name.startswith(others)}
-
-
-def flatten(values: dict[str, Any], prefix: str = "", separator: str = ".") -> dict[str, Any]:
-    """Return {full name: leaf value} of nested dictionaries, with the names that `dvc exp run -S` takes."""
-    flat: dict[str, Any] = {}
-    for name, value in values.items():
-        if isinstance(value, dict) and value:
-            flat |= flatten(value, f"{prefix}{name}{separator}", separator)
-        else:
-            flat[prefix + name] = value
-    return flat

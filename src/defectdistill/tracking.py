@@ -15,7 +15,7 @@ from typing import Any
 
 from filelock import FileLock
 
-from defectdistill.sections import flatten
+from defectdistill.params import flatten
 
 # Set before the import, which reads them: no telemetry, and a dead server may cost seconds, not minutes.
 for _name, _value in {
