@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: install repro test test-slow ui clean
+.PHONY: install repro test ui clean
 
 install: .venv/.installed  ## make .venv with everything that the pipeline needs
 
@@ -20,13 +20,10 @@ install: .venv/.installed  ## make .venv with everything that the pipeline needs
 repro: install  ## run the pipeline: from photographs to metrics/report.html
 	dvc repro
 
-test: .venv/.installed-dev  ## lint, and all tests that do not take minutes each
+test: .venv/.installed-dev  ## lint, and all tests
 	ruff check .
 	ruff format --check .
-	pytest -m "not slow and not gpu"
-
-test-slow: .venv/.installed-dev  ## the tests that take minutes
-	pytest -m slow
+	pytest -m "not gpu"
 
 ui: install  ## compare the experiments in the browser, on this machine only
 	MLFLOW_DISABLE_TELEMETRY=true DO_NOT_TRACK=true mlflow ui --host 127.0.0.1 --port 5000 \

@@ -11,6 +11,7 @@ from defectdistill.data.packed import open_array, read_index
 from defectdistill.data.tables import read_json
 from defectdistill.evaluation.contact_sheet import contact_sheet
 from defectdistill.params import load_params
+from defectdistill.stage import run_stage
 
 SHOWN = 12
 SHEET = Path("metrics/augment/contact_sheet.png")
@@ -38,4 +39,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run_stage("augment", main)

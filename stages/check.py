@@ -5,26 +5,33 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "src"))
 
-from defectdistill.models.encoders import build_encoder
 from defectdistill.models.students import build_student, taps_of
 from defectdistill.models.taps import select_taps
-from defectdistill.params import ParamsError, load_params
+from defectdistill.models.unet3plus import build_teacher
+from defectdistill.params import load_params
+from defectdistill.stage import run_stage
+from defectdistill.training.compute import choose_accelerator
+
+
+def offline(weights: str) -> str:
+    """Return the weights to try: a file must be there and fit; what would be downloaded is left to its stage."""
+    return "none" if weights == "imagenet" else weights
 
 
 def main() -> None:
-    """Write a constant file, or stop with every problem named."""
-    try:
-        params = load_params()
-        taps_of(build_student(params.student.arch, classes=2), params.distill.levels)
-        encoder = build_encoder(params.teacher.encoder, in_channels=3, width=1)
-        levels = {tap.stride: tap for tap in encoder.taps}
-        select_taps(levels, params.freeze.levels, f"the teacher's encoder {params.teacher.encoder!r}")
-    except (ParamsError, ValueError) as error:
-        sys.exit(f"check: {error}")
+    """Write a constant file, or stop and name what cannot work: better now than after the teacher's training."""
+    params = load_params()
+    choose_accelerator(params.compute.accelerator)
+    student, teacher = params.student, params.teacher
+    taps_of(build_student(student.arch, 2, offline(student.weights)), params.distill.levels)
+    levels = {
+        tap.stride: tap for tap in build_teacher(teacher.encoder, teacher.width, 1, offline(teacher.weights)).taps
+    }
+    select_taps(levels, params.freeze.levels, f"the teacher's encoder {teacher.encoder!r}")
     output = Path("data/checked.txt")
     output.parent.mkdir(parents=True, exist_ok=True)
     output.write_text("params.yaml is valid\n")
 
 
 if __name__ == "__main__":
-    main()
+    run_stage("check", main)

@@ -10,11 +10,13 @@ from defectdistill.data.batches import image_batches
 from defectdistill.data.tables import read_json
 from defectdistill.models.students import build_student, classifier_config
 from defectdistill.params import load_params
+from defectdistill.stage import run_stage
 from defectdistill.training.classification import ClassificationTask, Optimisation
 from defectdistill.training.compute import set_up
 from defectdistill.training.fit import fit, seed_everything, write_history
 
 SPLITS = {"train": Path("data/augmented"), "val": Path("data/prepared/val")}
+METRICS = Path("metrics")
 OUTPUTS = {"baseline": Path("models/baseline"), "distill": Path("models/student")}
 
 
@@ -32,7 +34,10 @@ def main(stage: str) -> None:
     if stage == "distill":
         from defectdistill.training.distillation import distilling_task  # the baseline does not depend on it
 
-        task, stored = distilling_task(task, params.distill.model_dump(), Path("data/teacher_features"), SPLITS)
+        teacher = checkpoint.content_hash(Path("models/teacher"))
+        task, stored = distilling_task(
+            task, params.distill.model_dump(), Path("data/teacher_features"), teacher, SPLITS
+        )
         sections.append("distill")
     with tracking.stage_run(stage, params.flat(*sections)) as run:
         history = fit(
@@ -46,10 +51,11 @@ def main(stage: str) -> None:
             machine=machine,
             on_epoch=run.log_epoch,
         )
-        write_history(Path(f"metrics/{stage}/history.csv"), history)
+        write_history(METRICS / stage / "history.csv", history)
         config = classifier_config(settings.arch, summary["classes"], summary["size"], summary["resize"])
         checkpoint.save(OUTPUTS[stage], student.state_dict(), config)
+        run.log_artifact(METRICS / stage)
 
 
 if __name__ == "__main__":
-    main(sys.argv[1])
+    run_stage(sys.argv[1], lambda: main(sys.argv[1]))

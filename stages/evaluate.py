@@ -13,6 +13,7 @@ from defectdistill.evaluation.scores import segmentation_scores
 from defectdistill.models.segmenter import Segmenter
 from defectdistill.params import load_params
 from defectdistill.predict import Predictor
+from defectdistill.stage import run_stage
 from defectdistill.training.compute import set_up
 
 TEST, UNLABELLED, METRICS = Path("data/prepared/test"), Path("data/prepared/unlabelled"), Path("metrics")
@@ -48,7 +49,7 @@ def main() -> None:
             histories={model: METRICS / stage / "history.csv" for model, stage in HISTORIES.items()},
             contact_sheets=[(caption, METRICS / path) for caption, path in SHEETS.items()],
             params=params.in_use(),
-            reproduce=["dvc repro", "dvc exp run -S distill.beta=0.3"],
+            reproduce=["dvc repro"],
         )
         tracking.log_results(run, results)
         for name in ("evaluate.json", "report.html", "figures", "plots"):
@@ -56,4 +57,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run_stage("evaluate", main)

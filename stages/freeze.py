@@ -10,6 +10,7 @@ from defectdistill.distillation.feature_writer import write_store
 from defectdistill.distillation.frozen_teacher import freeze
 from defectdistill.models.unet3plus import UNet3Plus
 from defectdistill.params import load_params
+from defectdistill.stage import run_stage
 from defectdistill.training.compute import set_up
 
 
@@ -35,4 +36,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run_stage("freeze", main)

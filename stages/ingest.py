@@ -7,9 +7,9 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "src"))
 
 from defectdistill import tracking
-from defectdistill.data.errors import DataError
 from defectdistill.data.ingest import write_raw
 from defectdistill.params import load_params
+from defectdistill.stage import run_stage
 
 SOURCES = {
     "synthetic": "defectdistill.data.sources.synthetic.source",
@@ -40,7 +40,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    try:
-        main()
-    except DataError as error:
-        sys.exit(f"ingest: {error}")
+    run_stage("ingest", main)

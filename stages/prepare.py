@@ -8,11 +8,11 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "src"))
 
 from defectdistill import tracking
-from defectdistill.data.errors import DataError
 from defectdistill.data.packed import labels_of, open_array
 from defectdistill.data.prepare import prepare
 from defectdistill.evaluation.contact_sheet import contact_sheet
 from defectdistill.params import load_params
+from defectdistill.stage import run_stage
 
 SHOWN = 8
 PREPARED, SHEET = Path("data/prepared"), Path("metrics/prepare/contact_sheet.png")
@@ -48,7 +48,4 @@ def draw(summary: dict) -> None:
 
 
 if __name__ == "__main__":
-    try:
-        main()
-    except DataError as error:
-        sys.exit(f"prepare: {error}")
+    run_stage("prepare", main)

@@ -78,7 +78,7 @@ def test_normalising_by_hand():
 
 def test_a_teacher_is_no_classifier(tmp_path):
     network = build_teacher("plain", 2, 1)
-    checkpoint.save(tmp_path, network.state_dict(), teacher_config("plain", 2, 1))
+    checkpoint.save(tmp_path, network.state_dict(), teacher_config("plain", 2, ["defect"], 32, "squash"))
     with pytest.raises(ValueError, match="holds no classifier"):
         Predictor.load(tmp_path)
     found = Segmenter.load(tmp_path, batch_size=2)(images(3))

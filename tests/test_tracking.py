@@ -79,6 +79,22 @@ def test_the_complete_run_has_all_params_scores_and_links(store, monkeypatch):
     assert stored.data.tags["dvc.baseline"] == "a" * 40
 
 
+def test_names_that_mlflow_refuses_are_mended_and_many_params_are_sent_in_parts(store):
+    with tracking.stage_run("ingest", {f"table.dent ({n})": n for n in range(150)}) as run:
+        run.log_metrics({"images/scratch & dent": 7})
+    stored = client(store).get_run(run.run_id).data
+    assert stored.metrics == {"images/scratch _ dent": 7}
+    assert len(stored.params) == 150
+    assert stored.params["table.dent _3_"] == "3"
+
+
+def test_scores_that_are_missing_are_left_out(store):
+    results = {"student": {"test": {"macro_f1": 0.5}}, "teacher": {}, "data": {"source": "folder"}}
+    with tracking.experiment_run({}) as run:
+        tracking.log_results(run, results)
+    assert client(store).get_run(run.run_id).data.metrics == {"test/macro_f1": 0.5}
+
+
 def test_a_failed_stage_leaves_a_failed_run_and_no_link(store):
     with pytest.raises(RuntimeError, match="out of copper"), tracking.stage_run("teacher", {}) as run:
         raise RuntimeError("out of copper")

@@ -42,6 +42,18 @@ class Params(sections.Section):
             )
         return self
 
+    @model_validator(mode="after")
+    def has_room_for_structure(self) -> "Params":
+        """SSIM compares neighbourhoods: a map of the deepest level needs at least 3 × 3 positions."""
+        side = -(-self.prepare.image_size // max(self.distill.levels))
+        if self.distill.terms.ssim and side < 3:
+            raise ValueError(
+                f"distill.levels names stride {max(self.distill.levels)}, where images of prepare.image_size = "
+                f"{self.prepare.image_size} have maps of {side} × {side}: SSIM needs 3 × 3; use larger images, "
+                "shallower levels, or distill.terms.ssim: false"
+            )
+        return self
+
     def flat(self, *names: str) -> dict[str, Any]:
         """Return {full key name: value} of the named sections, of all without a name."""
         values = self.model_dump()

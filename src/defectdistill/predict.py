@@ -12,6 +12,7 @@ import torch
 
 from defectdistill import checkpoint
 from defectdistill.data.preprocess import resize
+from defectdistill.evaluation.uncertainty import entropy
 from defectdistill.models.normalise import normalise
 from defectdistill.models.students import Student, build_student
 
@@ -53,8 +54,7 @@ class Predictor:
             return Prediction(np.empty((0, len(self.classes))), [], np.empty(0))
         starts = range(0, len(images), self.batch_size)
         probs = np.concatenate([self._probs(images[start : start + self.batch_size]) for start in starts])
-        entropy = -np.sum(probs * np.log(np.clip(probs, 1e-300, None)), axis=1)
-        return Prediction(probs, [self.classes[index] for index in probs.argmax(axis=1)], entropy)
+        return Prediction(probs, [self.classes[index] for index in probs.argmax(axis=1)], entropy(probs))
 
     @torch.inference_mode()
     def _probs(self, images: Sequence[np.ndarray]) -> np.ndarray:

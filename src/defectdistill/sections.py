@@ -14,9 +14,9 @@ Name = Annotated[str, Field(min_length=1)]
 
 
 class Section(BaseModel):
-    """A section of params.yaml: unknown keys and values of another type are refused."""
+    """A section of params.yaml: unknown keys, values of another type, infinity and NaN are refused."""
 
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False)
 
 
 class Synthetic(Section):
@@ -132,6 +132,13 @@ class Student(Section):
         """The warm-up must end before the training does."""
         if self.warmup >= self.epochs:
             raise ValueError(f"warmup = {self.warmup} must be smaller than epochs = {self.epochs}")
+        return self
+
+    @model_validator(mode="after")
+    def decays(self) -> "Student":
+        """The rate falls from lr to min_lr."""
+        if self.min_lr > self.lr:
+            raise ValueError(f"min_lr = {self.min_lr} must not be larger than lr = {self.lr}")
         return self
 
 

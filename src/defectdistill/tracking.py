@@ -7,6 +7,7 @@ the queue is a copy that is thrown away.
 
 import json
 import os
+import re
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -29,7 +30,7 @@ for _name, _value in {
 
 EXPERIMENT, STAGES = "defectdistill", "defectdistill-stages"
 RUN_FOLDER = Path("metrics/runs")
-BATCH = 1000  # MLflow's limit of metrics in one call
+METRICS_BATCH, PARAMS_BATCH = 1000, 100  # MLflow's limits for one call
 
 
 class Run:
@@ -42,7 +43,9 @@ class Run:
         """Log parameters under their full names."""
         from mlflow.entities import Param
 
-        self.client.log_batch(self.run_id, params=[Param(name, str(value)) for name, value in params.items()])
+        entries = [Param(allowed(name), str(value)) for name, value in params.items()]
+        for start in range(0, len(entries), PARAMS_BATCH):
+            self.client.log_batch(self.run_id, params=entries[start : start + PARAMS_BATCH])
 
     def log_metrics(self, metrics: dict[str, float], step: int = 0) -> None:
         """Log the metrics of one step in one call."""
@@ -50,9 +53,9 @@ class Run:
         from mlflow.utils.time import get_current_time_millis
 
         now = get_current_time_millis()
-        entries = [Metric(name, float(value), now, step) for name, value in metrics.items()]
-        for start in range(0, len(entries), BATCH):
-            self.client.log_batch(self.run_id, metrics=entries[start : start + BATCH])
+        entries = [Metric(allowed(name), float(value), now, step) for name, value in metrics.items()]
+        for start in range(0, len(entries), METRICS_BATCH):
+            self.client.log_batch(self.run_id, metrics=entries[start : start + METRICS_BATCH])
 
     def log_epoch(self, row: dict[str, float]) -> None:
         """Log a row of a training history at its epoch."""
@@ -98,6 +101,11 @@ def experiment_run(params: dict[str, Any]) -> Iterator[Run]:
         run.set_tags({"mlflow.note.content": "Stages of this experiment:\n\n" + "\n".join(lines)})
         yield run
     write_link("evaluate", run)
+
+
+def allowed(name: str) -> str:
+    """Replace what MLflow refuses in the name of a metric or parameter (a class may be called `scratch & dent`)."""
+    return re.sub(r"[^/\w.\- ]", "_", name)
 
 
 def experiment_name() -> str:
@@ -177,7 +185,8 @@ def log_results(run: Run, results: dict[str, dict[str, Any]]) -> None:
     """Log what evaluate.json holds: the student's scores as test/macro_f1, all others under whose they are."""
     student = flatten(results["student"], separator="/")
     others = flatten(
-        {owner: values for owner, values in results.items() if owner not in ("student", "data")}, separator="/"
+        {owner: values for owner, values in results.items() if values and owner not in ("student", "data")},
+        separator="/",
     )
     run.log_metrics(student | others)
     run.set_tags({f"data/{name}": str(value) for name, value in results["data"].items()})

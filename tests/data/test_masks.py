@@ -31,7 +31,8 @@ def palette(indices, *colours):
         ([grey(0, 1), grey(1, 1)], "zero_one"),
         ([grey(0, 1), grey(0, 2), grey(3)], "labels"),
         ([grey(0, 2)], "labels"),
-        ([grey(0, 3, 130, 255)], "grey"),
+        ([grey(0, 3, 60, 90, 130, 200, 255)], "grey"),
+        ([grey(0, 100), grey(0)], "binary"),
         ([grey(0, 1), grey(0, 255)], "grey"),
         ([colour(BLACK, RED), colour(BLACK, GREEN)], "colours"),
         ([palette([0, 1], BLACK, RED, GREEN), palette([0, 2], BLACK, RED, GREEN)], "palette"),
@@ -48,6 +49,12 @@ def palette(indices, *colours):
 )
 def test_coding_is_detected_over_the_whole_set(masks, expected):
     assert detect_coding(iter(masks), len(CLASSES)) == expected
+
+
+@pytest.mark.parametrize("values", [(85, 170, 255), (1, 2, 255), (40, 80), tuple(range(10, 100, 9))])
+def test_grey_levels_that_mean_nothing_known_are_refused(values):
+    with pytest.raises(DataError, match=r"grey levels .*prepare\.mask_table"):
+        detect_coding([grey(0, *values)], 3)
 
 
 def test_a_table_decides_the_coding():

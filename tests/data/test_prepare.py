@@ -186,6 +186,11 @@ def test_wrong_settings_are_named_before_anything_is_written(tmp_path, settings,
     assert not (tmp_path / "prepared").exists()
 
 
+def test_training_images_without_any_mask_are_an_error(tmp_path):
+    with pytest.raises(DataError, match=r"no image of the split 'train' has a mask .*given_else_threshold"):
+        run(tmp_path, with_mask=lambda label, number: False, masks="given")
+
+
 def test_a_class_too_small_to_split_is_named_before_anything_is_written(tmp_path):
     samples = [sample for sample in photographs(binary) if not sample.name.startswith("good/0") or "00" in sample.name]
     write_raw(samples, tmp_path / "raw", "folder", synthetic=False, max_pixels=10**6)

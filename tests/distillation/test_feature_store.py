@@ -10,6 +10,7 @@ from defectdistill.distillation.feature_writer import write_store
 from defectdistill.distillation.frozen_teacher import FrozenTeacher
 from defectdistill.models.normalise import normalise
 
+TEACHER = "abc123"
 CONFIG = {"encoder": "plain", "width": 2, "in_channels": 3, "strides": [4, 8]}
 
 
@@ -25,25 +26,25 @@ def stored(tmp_path):
     torch.manual_seed(0)
     teacher = FrozenTeacher(CONFIG)
     splits = {"train": images(tmp_path / "train", 5), "val": images(tmp_path / "val", 2, 1)}
-    write_store(tmp_path / "store", teacher, "abc", splits, batch_size=2, autocast=False)
+    write_store(tmp_path / "store", teacher, TEACHER, splits, batch_size=2, autocast=False)
     return tmp_path, teacher
 
 
 def test_it_holds_what_the_teacher_said(stored):
     folder, teacher = stored
-    arrays = open_store(folder / "store", "train", folder / "train", [4, 8])
+    arrays = open_store(folder / "store", TEACHER, "train", folder / "train", [4, 8])
     expected = teacher(normalise(torch.from_numpy(np.load(folder / "train/images.npy"))))
     for stride, array in arrays.items():
         assert array.dtype == np.float16
         value = expected[stride].permute(0, 2, 3, 1).numpy()
         np.testing.assert_allclose(array, value, rtol=1e-3, atol=1e-3)
-    assert open_store(folder / "store", "val", folder / "val", [8])[8].shape == (2, 4, 4, 16)
+    assert open_store(folder / "store", TEACHER, "val", folder / "val", [8])[8].shape == (2, 4, 4, 16)
 
 
 def test_writing_twice_gives_the_same_bytes(stored):
     folder, teacher = stored
     splits = {"train": folder / "train", "val": folder / "val"}
-    write_store(folder / "again", teacher, "abc", splits, batch_size=2, autocast=False)
+    write_store(folder / "again", teacher, TEACHER, splits, batch_size=2, autocast=False)
     for path in (folder / "store").rglob("*.*"):
         assert path.read_bytes() == (folder / "again" / path.relative_to(folder / "store")).read_bytes()
 
@@ -54,19 +55,25 @@ def test_a_store_of_other_images_is_stale(stored):
     pictures[3, 0, 0, 0] ^= 1
     np.save(folder / "train/images.npy", pictures)
     with pytest.raises(ValueError, match="stale"):
-        open_store(folder / "store", "train", folder / "train", [4])
+        open_store(folder / "store", TEACHER, "train", folder / "train", [4])
+
+
+def test_a_store_of_another_teacher_is_stale(stored):
+    folder, _ = stored
+    with pytest.raises(ValueError, match=r"stale: its features are of the teacher abc123.*not of other.*repro freeze"):
+        open_store(folder / "store", "other", "train", folder / "train", [4])
 
 
 def test_a_level_that_is_not_stored_is_named(stored):
     folder, _ = stored
     with pytest.raises(ValueError, match=r"distill.levels names stride 16.*holds \[4, 8\]"):
-        open_store(folder / "store", "train", folder / "train", [4, 16])
+        open_store(folder / "store", TEACHER, "train", folder / "train", [4, 16])
 
 
 def test_a_split_that_is_not_stored_is_named(stored):
     folder, _ = stored
     with pytest.raises(ValueError, match="'test'"):
-        open_store(folder / "store", "test", folder / "train", [4])
+        open_store(folder / "store", TEACHER, "test", folder / "train", [4])
 
 
 def test_half_a_store_is_refused(stored):
@@ -74,13 +81,13 @@ def test_half_a_store_is_refused(stored):
     path = folder / "store/train/stride4.npy"
     np.save(path, np.load(path)[:3])
     with pytest.raises(ValueError, match="partial"):
-        open_store(folder / "store", "train", folder / "train", [4])
+        open_store(folder / "store", TEACHER, "train", folder / "train", [4])
     path.write_bytes(path.read_bytes()[:150])
     with pytest.raises(ValueError, match="cannot be read"):
-        open_store(folder / "store", "train", folder / "train", [4])
+        open_store(folder / "store", TEACHER, "train", folder / "train", [4])
     (folder / "store/manifest.json").unlink()
     with pytest.raises(FileNotFoundError, match="no complete feature store"):
-        open_store(folder / "store", "train", folder / "train", [4])
+        open_store(folder / "store", TEACHER, "train", folder / "train", [4])
 
 
 def test_a_teacher_that_diverged_is_refused_and_the_old_store_stays(stored):
@@ -95,6 +102,6 @@ def test_a_teacher_that_diverged_is_refused_and_the_old_store_stays(stored):
 
 def test_the_manifest_names_teacher_levels_and_images(stored):
     manifest = json.loads((stored[0] / "store/manifest.json").read_text())
-    assert manifest["teacher"] == "abc"
+    assert manifest["teacher"] == TEACHER
     assert manifest["splits"]["train"]["arrays"]["stride8"] == {"stride": 8, "shape": [5, 4, 4, 16]}
     assert len(manifest["splits"]["val"]["images"]) == 64

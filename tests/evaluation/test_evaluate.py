@@ -96,6 +96,16 @@ def test_no_unlabelled_image_no_history_no_teacher(tmp_path):
     assert len(list((tmp_path / "out" / "figures").iterdir())) == 4
 
 
+def test_every_figure_says_that_the_data_are_synthetic(written, tmp_path):
+    given = arguments(tmp_path / "h", make_case(NAMES, 17, 20))
+    given["data"] = given["data"] | {"synthetic": True}
+    evaluate_models(tmp_path / "out", **given)
+    figures = sorted((tmp_path / "out/figures").iterdir())
+    assert len(figures) == 9
+    for figure in figures:
+        assert figure.read_bytes() != (written[0] / "figures" / figure.name).read_bytes()
+
+
 def test_order_of_the_models_does_not_matter(written, tmp_path):
     given = arguments(tmp_path / "h", make_case(NAMES, 17, 20))
     given |= {key: dict(reversed(given[key].items())) for key in ("probs", "unlabelled")} | {"histories": {}}

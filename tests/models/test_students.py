@@ -1,3 +1,5 @@
+import re
+
 import pytest
 import torch
 import torchvision
@@ -89,6 +91,25 @@ def test_imagenet_weights_go_through_the_same_door(monkeypatch):
     student = build_student("shufflenet_v2", 3, "imagenet")
     assert torch.equal(student.network.conv1[0].weight, source.conv1[0].weight)
     assert student.network.fc.weight.shape[0] == 3
+
+
+def test_old_names_in_published_weights_are_understood(monkeypatch):
+    source = torchvision.models.densenet121(weights=None)
+    old = {
+        re.sub(r"(denselayer\d+)\.(norm|conv)(\d)", r"\1.\2.\3", key): value
+        for key, value in source.state_dict().items()
+        if not key.endswith("num_batches_tracked")  # younger than those files
+    }
+    monkeypatch.setattr(torchvision.models.DenseNet121_Weights, "get_state_dict", lambda self, **kwargs: old)
+    student = build_student("densenet121", 3, "imagenet")
+    name = "features.denseblock1.denselayer1.conv1.weight"
+    assert torch.equal(student.network.state_dict()[name], source.state_dict()[name])
+
+
+def test_auxiliary_classifiers_are_left_out():
+    student = build_student("googlenet", 3).train()
+    assert student(torch.randn(2, 3, 64, 64)).shape == (2, 3)
+    assert not any("aux" in name for name, _ in student.named_parameters())
 
 
 def test_weights_of_another_architecture_are_refused():

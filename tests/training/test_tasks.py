@@ -142,6 +142,17 @@ def test_a_training_that_diverges_says_so():
         train(task, arrays, 2)
 
 
+def test_a_training_that_diverges_later_says_so_too(monkeypatch):
+    task = classifier()
+    arrays = {key: value for key, value in pictures().items() if key != "mask"}
+    hard_loss = task.hard_loss
+    monkeypatch.setattr(
+        task, "hard_loss", lambda *given: hard_loss(*given) * (float("nan") if task.current_epoch == 2 else 1.0)
+    )
+    with pytest.raises(ValueError, match=r"train_loss.* of epoch 2 not finite: the training diverged"):
+        train(task, arrays, 4)
+
+
 @pytest.mark.parametrize("name", ["bce", "bce_dice"])
 def test_segmentation_losses_by_hand(name):
     logits = torch.tensor([[[[0.0, 2.0], [-2.0, 0.0]]]])
@@ -172,7 +183,7 @@ def store(tmp_path):
 
 
 def distil(store, **changes):
-    task, stored = distilling_task(classifier(), DISTILL | changes, store / "store", {"train": store})
+    task, stored = distilling_task(classifier(), DISTILL | changes, store / "store", "t", {"train": store})
     arrays = {key: value for key, value in pictures().items() if key != "mask"}
     return task, arrays | stored["train"]
 

@@ -24,9 +24,11 @@ Table = Mapping[str, int | Sequence[int]]
 def detect_coding(masks: Iterable[MaskImage], class_count: int, table: Table | None = None) -> str:
     """Return the one of `CODINGS` that explains all `masks` of a set (read once, one at a time).
 
-    A `table` (class name → id or [r, g, b]) decides by its kind of entry. Without one: `binary` 0 and 255, `zero_one`
-    0 and 1, `labels` ids, `grey` anything between 0 and 255 (smoothed edges, or 0/1 and 0/255 mixed), `palette` where
-    palette indices 1…`class_count` mean the same colour in every file, `colours` for all other coloured masks.
+    A `table` (class name → id or [r, g, b]) decides by its kind of entry. Without one: `binary` 0 and one value above
+    `LARGEST_ID`, `zero_one` 0 and 1, `labels` ids, `grey` anything between 0 and 255 (smoothed edges, or 0/1 and 0/255
+    mixed), `palette` where palette indices 1…`class_count` mean the same colour in every file, `colours` for all other
+    coloured masks. Raises `DataError` for a few grey levels that fit none of these, such as ids drawn as 85, 170, 255:
+    to guess would lose defects without a word.
     """
     grey_values = np.zeros(256, bool)
     indices: dict[int, tuple[int, ...]] = {}
@@ -45,7 +47,7 @@ def detect_coding(masks: Iterable[MaskImage], class_count: int, table: Table | N
         # Two indices in all cannot tell the classes apart: they mean defect and background.
         is_ids = same_palette and 1 < max(indices, default=0) <= class_count and not any(indices.get(0, ()))
         return "palette" if is_ids and not true_colour else "colours"
-    return _coding_of_greys(np.flatnonzero(grey_values[1:]) + 1)
+    return _coding_of_greys((np.flatnonzero(grey_values[1:]) + 1).tolist(), class_count)
 
 
 def resolve_table(table: Table | None, classes: Sequence[str], coding: str) -> dict[int | tuple[int, ...], int] | None:
@@ -76,16 +78,18 @@ def to_label_map(
 ) -> np.ndarray:
     """Turn the mask of an image of class `class_index` into a label map: uint8 (height, width), 0 = background.
 
-    Binary codings: the upper half of the brightness is the image's own class (from 1 on in a mask without a value above
-    32: those are 0/1 or ids). Ids and colours: after `table` as `resolve_table` returns it; colours without a table:
-    what is not black is the image's own class. Raises `DataError` that names `name`, the value and the table where the
-    table lacks an id or colour.
+    Binary codings: the upper half of the brightness is the image's own class (of what the mask holds in `binary`, of
+    0…255 in `grey`, from 1 on in a mask without a value above 32: those are 0/1 or ids). Ids and colours: after `table`
+    as `resolve_table` returns it; colours without a table: what is not black is the image's own class. Raises
+    `DataError` that names `name`, the value and the table where the table lacks an id or colour.
     """
     if table is not None:
         return _by_table(mask, coding, table, name)
     brightness = mask.brightness()
-    halfway = 128 if brightness.max() > LARGEST_ID else 1
-    lowest = DARKEST_COLOUR if coding == "colours" else halfway
+    highest = int(brightness.max())
+    lowest = {"colours": DARKEST_COLOUR, "binary": (highest + 1) // 2}.get(coding, 128)
+    if highest <= LARGEST_ID and coding != "colours":
+        lowest = 1
     return np.where(brightness >= lowest, class_index + 1, 0).astype(np.uint8)
 
 
@@ -127,13 +131,20 @@ def _coding_of_table(table: Table, has_palette: bool) -> str:
     return "palette" if has_palette else "labels"
 
 
-def _coding_of_greys(values: np.ndarray) -> str:
-    highest = values.max(initial=0)
-    if highest == 0 or values.tolist() == [255]:
+def _coding_of_greys(values: list[int], class_count: int) -> str:
+    highest = max(values, default=0)
+    if highest == 0 or (len(values) == 1 and highest > LARGEST_ID):
         return "binary"
-    if highest == 1:
-        return "zero_one"
-    return "labels" if highest <= LARGEST_ID else "grey"
+    if highest <= LARGEST_ID:
+        return "zero_one" if highest == 1 else "labels"
+    if highest < 128 or (len(values) <= class_count + 1 and values != [1, 255]):
+        levels = ", ".join(map(str, values[:8])) + (", …" if len(values) > 8 else "")
+        raise DataError(
+            f"the masks hold the grey levels {levels}, neither black and white nor ids up to {LARGEST_ID}: say which "
+            "class each stands for by prepare.mask_table, or force prepare.mask_coding (binary: the upper half of each "
+            "mask is a defect; grey: from 128 on)"
+        )
+    return "grey"
 
 
 def _table_key(name: str, value: int | Sequence[int], coding: str) -> int | tuple[int, ...]:

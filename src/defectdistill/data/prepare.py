@@ -8,6 +8,7 @@ import numpy as np
 from numpy.lib.format import open_memmap
 from tqdm import tqdm
 
+from defectdistill.data.errors import DataError
 from defectdistill.data.images import decode_image
 from defectdistill.data.label_maps import LabelMaps
 from defectdistill.data.masks import Table
@@ -46,6 +47,7 @@ def prepare(
             _write_side(chosen, raw, output / name, label_maps, progress)
         _write_unlabelled(unlabelled, raw, output / "unlabelled", size, resize, progress)
     label_maps.check()
+    _check_masks(output)
     write_table(output / "empty_masks.csv", ("name", "label"), label_maps.empty_on_defect())
     ingested = read_json(raw / "summary.json")
     summary = {key: ingested[key] for key in ("source", "synthetic", "rejected")} | {
@@ -57,6 +59,16 @@ def prepare(
     }
     write_json(output / "summary.json", summary)
     return summary
+
+
+def _check_masks(output: Path) -> None:
+    """Raise `DataError` if training or validation has no marked image: a teacher could not learn, or not be judged."""
+    for side in ("train", "val"):
+        if not np.load(output / side / "masks.npy", mmap_mode="r").any():
+            raise DataError(
+                f"no image of the split {side!r} has a mask that shows a defect: give more masks, make them by "
+                "threshold where there is none (prepare.masks: given_else_threshold), or try another prepare.seed"
+            )
 
 
 def _counts(rows: list[dict[str, str]], sides: Sequence[str]) -> dict[str, dict[str, int]]:

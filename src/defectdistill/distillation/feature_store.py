@@ -15,16 +15,23 @@ from defectdistill.data.packed import fingerprint, open_array
 MANIFEST = "manifest.json"
 
 
-def open_store(folder: Path, split: str, images: Path, strides: list[int]) -> dict[int, np.ndarray]:
+def open_store(folder: Path, teacher: str, split: str, images: Path, strides: list[int]) -> dict[int, np.ndarray]:
     """Return the stored features of a split as {stride: float16 (N, H, W, C), memory-mapped}.
 
-    Refuses by name, with ValueError or FileNotFoundError: a store that is missing or partial, one made of other
-    images than those in `images`, a stride that is not stored.
+    `teacher` is the content hash of the teacher that is to be distilled. Refuses by name, with ValueError or
+    FileNotFoundError: a store that is missing or partial, one of another teacher or of other images than those in
+    `images`, a stride that is not stored.
     """
     path = folder / MANIFEST
     if not path.is_file():
         raise FileNotFoundError(f"{path} is missing: no complete feature store in {folder}; run `dvc repro freeze`")
-    stored = json.loads(path.read_text())["splits"].get(split)
+    manifest = json.loads(path.read_text())
+    if manifest["teacher"] != teacher:
+        raise ValueError(
+            f"{folder} is stale: its features are of the teacher {manifest['teacher'][:12]}…, not of {teacher[:12]}…; "
+            "run `dvc repro freeze`"
+        )
+    stored = manifest["splits"].get(split)
     if stored is None:
         raise ValueError(f"{folder} holds no features of the split {split!r}; run `dvc repro freeze`")
     if stored["images"] != fingerprint(images):

@@ -9,6 +9,7 @@ import numpy as np
 
 from defectdistill.evaluation.figures import draw_figures
 from defectdistill.evaluation.plot_data import prediction_rows, write_plot_data
+from defectdistill.evaluation.plot_style import remarked
 from defectdistill.evaluation.report import Figures, write_report
 from defectdistill.evaluation.scores import classification_scores, metric_names, paired_comparison
 from defectdistill.evaluation.uncertainty import summary
@@ -61,6 +62,8 @@ def evaluate_models(
 
     probs, unlabelled = ({model: group[model] for model in MODELS} for group in (probs, unlabelled))
     write_plot_data(output / "plots", probs, labels, names, unlabelled, unlabelled_names, classes)
+    with remarked("Synthetic data: generated photographs" if data["synthetic"] else ""):
+        figures = draw_figures(output / "figures", probs, labels, unlabelled, classes, histories)
     write_report(
         output / "report.html",
         title=title,
@@ -70,7 +73,7 @@ def evaluate_models(
         uncertainty=uncertainty,
         teacher=teacher,
         predictions=[row for model in MODELS for row in prediction_rows(model, probs[model], names, classes, labels)],
-        figures=draw_figures(output / "figures", probs, labels, unlabelled, classes, histories),
+        figures=figures,
         contact_sheets=contact_sheets,
         params=params,
         reproduce=reproduce,

@@ -5,19 +5,21 @@ from pathlib import Path
 
 import numpy as np
 
-from defectdistill.data.packed import open_array
+from defectdistill.data.packed import open_array, read_index
 from defectdistill.evaluation.contact_sheet import contact_sheet
 
 SHOWN = 12
 
 
 def mask_sheet(segment: Callable[[np.ndarray], np.ndarray], split: Path, path: Path, synthetic: bool) -> None:
-    """Draw images of a split, taken from all over it, with the true outlines and below with those that were found.
+    """Draw images of a split that have a mask with its outlines and, below, with those that were found.
 
-    `segment` maps uint8 (N, S, S, 3) to bool (N, S, S); `split` holds images.npy and masks.npy; `path` is a PNG.
+    `segment` maps uint8 (N, S, S, 3) to bool (N, S, S); `split` holds images.npy, masks.npy and index.csv; `path` is
+    a PNG.
     """
     images, masks = open_array(split / "images.npy"), open_array(split / "masks.npy")
-    shown = np.linspace(0, len(images) - 1, min(SHOWN, len(images))).astype(int)
+    known = [row for row, entry in enumerate(read_index(split)) if entry["mask_source"] != "none"]
+    shown = np.array(known)[np.linspace(0, len(known) - 1, min(SHOWN, len(known))).astype(int)]
     images, masks = images[shown], masks[shown]
     rows = [
         ("true", images, (masks > 0).astype(np.uint8)),  # in one colour: a binary teacher names no class

@@ -1,11 +1,12 @@
 """One quiet, colour-blind-safe look for every figure, and PNG files whose bytes depend on the data alone.
 
-Colours: Okabe and Ito 2008. Matplotlib's object interface only: no pyplot, no global state, no window system.
+Colours: Okabe and Ito 2008. Matplotlib's object interface only: no pyplot, no window system.
 """
 
 import textwrap
 from collections.abc import Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 from pathlib import Path
 
 import matplotlib.style
@@ -18,6 +19,8 @@ MODEL_COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7")
 CLASS_COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00")
 CLASS_DASHES = ("-", (0, (5, 1.5)), (0, (1.5, 1.2)), (0, (6, 1.5, 1.5, 1.5)))
 WIDTH = 6.6  # inches, of every figure, so that text has one size throughout; wider is illegible on a phone
+
+_REMARK = ContextVar("remark", default="")
 
 _STYLE = {
     "font.family": "DejaVu Sans",  # comes with matplotlib: the same glyphs on every machine
@@ -47,15 +50,27 @@ _STYLE = {
 
 
 @contextmanager
+def remarked(remark: str) -> Iterator[None]:
+    """Write a remark below every figure that is drawn in the block, such as where its data come from."""
+    token = _REMARK.set(remark)
+    try:
+        yield
+    finally:
+        _REMARK.reset(token)
+
+
+@contextmanager
 def drawing(path: Path, height: float, width: float = WIDTH) -> Iterator[Figure]:
     """Give an empty figure in the house style, `width` × `height` inches, and save it to `path` as PNG at the end.
 
-    The user's own matplotlib settings have no influence. The folder must exist.
+    The user's own matplotlib settings have no influence; the text of `remarked` stands below. The folder must exist.
     """
     with matplotlib.style.context(["default", _STYLE]):
         figure = Figure(figsize=(width, height), layout="constrained")
         FigureCanvasAgg(figure)
         yield figure
+        if remark := _REMARK.get():
+            figure.supxlabel(remark, x=0.995, ha="right", fontsize=8, color=QUIET)
         figure.savefig(path, format="png", metadata={"Software": None})  # no version of matplotlib in the file
 
 

@@ -59,7 +59,10 @@ class LibraryEncoder(nn.Module):
         if name not in known and not name.startswith("tu-"):
             raise ValueError(f"teacher.encoder = {name!r}: expected 'plain' or one of {', '.join(sorted(known))}")
         weights = "imagenet" if pretrained else None
-        self.network = smp.encoders.get_encoder(name, in_channels=in_channels, depth=depth, weights=weights)
+        try:
+            self.network = smp.encoders.get_encoder(name, in_channels=in_channels, depth=depth, weights=weights)
+        except RuntimeError as error:  # what timm says to a name behind `tu-` that it does not know
+            raise ValueError(f"teacher.encoder = {name!r} cannot be built: {error}") from error
         # The first output is the input itself. A depth that the architecture skips (ConvNeXt has no stride 2)
         # comes back with no channels.
         strides = [2**level for level in range(1, depth + 1)]

@@ -10,6 +10,11 @@ from defectdistill.models.normalise import normalise
 from defectdistill.models.unet3plus import UNet3Plus
 
 
+def defect_logits(logits: torch.Tensor) -> torch.Tensor:
+    """Logits (N, C, H, W) → (N, H, W), the highest over the channels: positive where any defect is predicted."""
+    return logits.amax(dim=1)
+
+
 class Segmenter:
     """A trained teacher: where it sees a defect."""
 
@@ -31,5 +36,5 @@ class Segmenter:
         for start in range(0, len(images), self.batch_size):
             part = slice(start, start + self.batch_size)
             logits = self.network(normalise(torch.from_numpy(np.array(images[part])).to(device)))  # (B, C, S, S)
-            found[part] = (logits.amax(dim=1) > 0).cpu().numpy()
+            found[part] = (defect_logits(logits) > 0).cpu().numpy()
         return found

@@ -31,8 +31,7 @@ class Student(nn.Module):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """(N, 3, H, W) float, normalised → logits (N, K)."""
-        output = self.network(x)
-        return getattr(output, "logits", output)  # Inception and GoogLeNet return a named tuple while training
+        return self.network(x)
 
     def forward_with_features(self, x: torch.Tensor, taps: dict[int, Tap]) -> tuple[torch.Tensor, dict]:
         """(N, 3, H, W) → logits (N, K) and {stride: (N, C, H/stride, W/stride)} of the given taps."""
@@ -68,9 +67,12 @@ def build_student(arch: str, classes: int, weights: str = "none") -> Student:
     known = torchvision.models.list_models(module=torchvision.models)
     if name not in known:
         raise ValueError(f"student.arch = {arch!r}: expected one of {', '.join(sorted([*ALIASES, *known]))}")
-    student = Student(torchvision.models.get_model(name, weights=None, num_classes=classes))
+    # Inception and GoogLeNet without their auxiliary classifiers: one output, as of every other.
+    options = {"aux_logits": False, "init_weights": True} if name in ("googlenet", "inception_v3") else {}
+    student = Student(torchvision.models.get_model(name, weights=None, num_classes=classes, **options))
     if weights == "imagenet":
-        pretrained = torchvision.models.get_model_weights(name).DEFAULT.get_state_dict(progress=True, check_hash=True)
+        # Through the model: torchvision renames tensors of old files (DenseNet's) on their way in.
+        pretrained = torchvision.models.get_model(name, weights="DEFAULT").state_dict()
         load_all_but_head(student.network, pretrained, f"the ImageNet weights of {name}")
     elif weights != "none":
         prefix = "network."

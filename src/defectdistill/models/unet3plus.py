@@ -102,6 +102,10 @@ def build_teacher(encoder: str, width: int, out_channels: int, weights: str = "n
     return network
 
 
-def teacher_config(encoder: str, width: int, out_channels: int) -> dict:
-    """Return the model.json of a teacher: what builds it."""
-    return {"unet3plus": {"encoder": encoder, "width": width, "in_channels": 3, "out_channels": out_channels}}
+def teacher_config(encoder: str, width: int, channels: list[str], size: int, resize_mode: str) -> dict:
+    """Return the model.json of a teacher: what builds it, what each output channel marks, and its preprocessing."""
+    return {
+        "unet3plus": {"encoder": encoder, "width": width, "in_channels": 3, "out_channels": len(channels)},
+        "channels": channels,
+        "preprocessing": {"size": size, "resize": resize_mode, "normalise": "imagenet"},
+    }

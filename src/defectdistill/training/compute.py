@@ -30,12 +30,13 @@ def has_fast_bf16(accelerator: str) -> bool:
 
 
 def choose_accelerator(accelerator: str) -> str:
-    """Resolve 'auto' to 'gpu' (CUDA), 'mps' (Apple) or 'cpu'; other names come back as they are."""
-    if accelerator != "auto":
-        return accelerator
-    if torch.cuda.is_available():
-        return "gpu"
-    return "mps" if torch.backends.mps.is_available() else "cpu"
+    """Resolve 'auto' to 'gpu' (CUDA), 'mps' (Apple) or 'cpu'; raises ValueError for one that is not there."""
+    there = {"gpu": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
+    if accelerator == "auto":
+        return next(name for name, present in there.items() if present)
+    if not there[accelerator]:
+        raise ValueError(f"compute.accelerator = {accelerator!r}: this machine has none that torch can use; say auto")
+    return accelerator
 
 
 def set_up(threads: int, accelerator: str, precision: str) -> Machine:

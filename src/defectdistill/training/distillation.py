@@ -76,20 +76,23 @@ def terms_named(terms: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
 
 
 def distilling_task(
-    task: ClassificationTask, settings: dict, store: Path, splits: dict[str, Path]
+    task: ClassificationTask, settings: dict, store: Path, teacher: str, splits: dict[str, Path]
 ) -> tuple[DistillationTask, dict[str, dict[str, np.ndarray]]]:
     """Return `task` with distilling added, and for each split the stored features as further arrays for its batches.
 
-    `settings` are the keys of params.yaml's section `distill`; `splits` maps a split's name in `store` to the folder
-    of its images. Raises ValueError for an unknown method and for a store that does not fit.
+    `settings` are the keys of params.yaml's section `distill`; `teacher` is the content hash of whom `store` must be
+    of; `splits` maps a split's name in it to the folder of its images. Raises ValueError for an unknown method and for
+    a store that does not fit.
     """
     if settings["method"] not in METHODS:
         raise ValueError(f"distill.method = {settings['method']!r}: expected one of {', '.join(METHODS)}")
-    features = {split: open_store(store, split, images, settings["levels"]) for split, images in splits.items()}
+    features = {
+        split: open_store(store, teacher, split, images, settings["levels"]) for split, images in splits.items()
+    }
     levels = next(iter(features.values()))
-    teacher = {stride: Tap(f"stride{stride}", array.shape[-1], stride) for stride, array in levels.items()}
+    stored_taps = {stride: Tap(f"stride{stride}", array.shape[-1], stride) for stride, array in levels.items()}
     taps = taps_of(task.student, settings["levels"])
-    method = importlib.import_module(METHODS[settings["method"]]).build(taps, teacher, settings)
+    method = importlib.import_module(METHODS[settings["method"]]).build(taps, stored_taps, settings)
     end = settings["alpha_end"]
     weights = (settings["alpha_start"], end) if settings["schedule"] == "ramp" else (end, end)
     stored = {

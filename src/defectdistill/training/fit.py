@@ -2,6 +2,7 @@
 
 import csv
 import logging
+import math
 import tempfile
 import warnings
 from collections.abc import Callable
@@ -23,7 +24,7 @@ PRECISIONS = {"fp32": "32-true", "bf16": "bf16-mixed"}
 
 
 class History(Callback):
-    """Collect one row of metrics an epoch and hand each to `on_epoch(row)`."""
+    """Collect one row of metrics an epoch and hand each to `on_epoch(row)`; a loss that is not finite is an error."""
 
     def __init__(self, on_epoch: Callable[[dict[str, float]], None]):
         self.rows: list[dict[str, float]] = []
@@ -32,6 +33,12 @@ class History(Callback):
     def on_train_epoch_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
         """Note the epoch's means; training and validation of the epoch are both done here."""
         row = {name: float(value) for name, value in sorted(trainer.callback_metrics.items())}
+        lost = [name for name in ("train_loss", "val_loss") if not math.isfinite(row[name])]
+        if lost:
+            raise ValueError(
+                f"{' and '.join(lost)} of epoch {trainer.current_epoch} not finite: the training diverged; lower the "
+                "learning rate"
+            )
         rate = trainer.optimizers[0].param_groups[0]["lr"]
         self.rows.append({"epoch": trainer.current_epoch, "learning_rate": rate, **row})
         self.on_epoch(self.rows[-1])
@@ -71,7 +78,7 @@ def fit(
             callbacks=[
                 history,
                 best,
-                EarlyStopping(monitor, mode=mode, patience=patience, check_finite=True),
+                EarlyStopping(monitor, mode=mode, patience=patience),
                 TQDMProgressBar(refresh_rate=10),
             ],
             deterministic="warn",
@@ -80,8 +87,6 @@ def fit(
             num_sanity_val_steps=0,
         )
         trainer.fit(task, train, validation)
-        if best.best_model_score is None or not best.best_model_score.isfinite():
-            raise ValueError(f"{monitor} is not finite: the training diverged; lower the learning rate")
         task.load_state_dict(torch.load(best.best_model_path, weights_only=True, map_location="cpu")["state_dict"])
     task.eval()
     return history.rows

@@ -52,11 +52,13 @@ def test_a_row_without_an_image_is_listed(tree):
         ("picture,group\na/1.png,x\n", {}, "none of image, name"),
         ("image,group\na/1.png,x\n", {"group_column": "coil"}, "none of coil"),
         ("image,group\nz/1.png,x\n", {}, "no row of groups.csv"),
+        ("image,group\na/1.png,x\n2.png,y\n", {}, "row 3 of groups.csv: several images are called 2.png"),
         ("", {}, r"the columns \(none\)"),
         ("", {"groups": "missing.csv"}, "missing.csv cannot be read"),
     ],
 )
 def test_a_group_table_that_cannot_be_used(tree, text, settings, complaint):
     table(tree, text)
+    tree("b/2.png")
     with pytest.raises(DataError, match=complaint):
         tree(**{"groups": "groups.csv"} | settings)

@@ -21,7 +21,8 @@ def read_groups(
     Columns (comma, semicolon or tab between them, case aside): the image's path relative to the folder, or its bare
     file name where only one image has it, in the first of `IMAGE_COLUMNS`; the group in `group_column`, if None in the
     first of `GROUP_COLUMNS`. An image without a row or with an empty cell is its own group; a warning says how many.
-    Raises `DataError` for a missing file or column, for two groups of one image, and where no row names an image.
+    Raises `DataError` for a missing file or column, for two groups of one image, for a bare name that several images
+    have, and where no row names an image.
     """
     rows = _read_rows(path)
     columns = {name.strip().lower(): name for name in rows[0] if name} if rows else {}
@@ -36,6 +37,8 @@ def read_groups(
     for line, row in enumerate(rows, start=2):
         cell, group = (row[image_column] or "").strip(), (row[group_name] or "").strip()
         image = known.get(_normal(cell))
+        if image is None and _normal(cell) in known:
+            raise DataError(f"row {line} of {path.name}: several images are called {cell}; give the path of each")
         if image is None:
             rejected.append(Rejected(cell or f"{path.name}, row {line}", f"row {line} of {path.name}: no such image"))
         elif group and groups.setdefault(image, group) != group:
