@@ -23,7 +23,7 @@ repro: install  ## run the pipeline: from photographs to metrics/report.html
 test: .venv/.installed-dev  ## lint, and all tests
 	ruff check .
 	ruff format --check .
-	pytest -m "not gpu"
+	pytest -n auto --dist loadfile -m "not gpu"
 
 ui: install  ## compare the experiments in the browser, on this machine only
 	MLFLOW_DISABLE_TELEMETRY=true DO_NOT_TRACK=true mlflow ui --host 127.0.0.1 --port 5000 \

@@ -17,7 +17,7 @@ from defectdistill.training.compute import set_up
 def main() -> None:
     """Read models/teacher and the images, write models/frozen_teacher and data/teacher_features."""
     params = load_params()
-    machine = set_up(params.compute.threads, params.compute.accelerator, params.compute.precision)
+    machine = set_up(**params.compute.model_dump(exclude={"devices", "nodes"}))
     source = Path("models/teacher")
     config = checkpoint.read_config(source)["unet3plus"]
     with tracking.stage_run("freeze", params.flat("freeze", "compute")) as run:
@@ -31,8 +31,12 @@ def main() -> None:
             {"train": Path("data/augmented"), "val": Path("data/prepared/val")},
             params.freeze.batch_size,
             autocast=machine.precision == "bf16",
+            store=params.freeze.store,
+            limit_gb=params.freeze.store_limit_gb,
         )
-        run.set_tags({"teacher": manifest["teacher"]})
+        run.set_tags({"teacher": manifest["teacher"], "stored": str(manifest["stored"])})
+    outcome = "stored" if manifest["stored"] else "not stored: the teacher is asked in every step of distilling"
+    print(f"{manifest['bytes'] / 1e9:.2f} GB of features, {outcome}")
 
 
 if __name__ == "__main__":

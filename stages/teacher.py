@@ -12,6 +12,7 @@ from defectdistill.evaluation.mask_sheet import mask_sheet
 from defectdistill.models.segmenter import Segmenter
 from defectdistill.models.unet3plus import build_teacher, teacher_config
 from defectdistill.params import load_params
+from defectdistill.processes import is_main_process
 from defectdistill.stage import run_stage
 from defectdistill.training.compute import set_up
 from defectdistill.training.fit import fit, seed_everything, write_history
@@ -24,7 +25,7 @@ def main() -> None:
     """Read data/augmented and data/prepared/val, write models/teacher, its history and a picture."""
     params = load_params()
     settings, compute = params.teacher, params.compute
-    machine = set_up(compute.threads, compute.accelerator, compute.precision)
+    machine = set_up(**compute.model_dump())
     summary = read_json(Path("data/prepared/summary.json"))
     channels = ["defect"] if settings.target == "binary" else summary["classes"]
     seed_everything(settings.seed)
@@ -32,8 +33,8 @@ def main() -> None:
     with tracking.stage_run("teacher", params.flat("teacher", "compute")) as run:
         history = fit(
             SegmentationTask(network, len(channels), settings.loss, settings.lr),
-            mask_batches(Path("data/augmented"), settings.batch_size, settings.seed),
-            mask_batches(Path("data/prepared/val"), settings.batch_size),
+            mask_batches(Path("data/augmented"), settings.batch_size, settings.seed, machine.on_gpu),
+            mask_batches(Path("data/prepared/val"), settings.batch_size, None, machine.on_gpu),
             epochs=settings.epochs,
             monitor="val_soft_dice",
             mode="max",
@@ -41,6 +42,8 @@ def main() -> None:
             machine=machine,
             on_epoch=run.log_epoch,
         )
+        if not is_main_process():
+            return
         write_history(METRICS / "history.csv", history)
         config = teacher_config(settings.encoder, settings.width, channels, summary["size"], summary["resize"])
         checkpoint.save(Path("models/teacher"), network.state_dict(), config)

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+from mlflow import MlflowClient
 from ruamel.yaml import YAML
 
 PROJECT = Path(__file__).parents[1]
@@ -22,6 +23,8 @@ COPIED = (
     ".dvc/.gitignore",
 )
 YAML_12 = YAML(typ="safe", pure=True)
+
+STAGES = ["check", "ingest", "prepare", "augment", "teacher", "freeze", "baseline", "distill", "evaluate"]
 
 # The same pipeline on little data and with short training.
 TINY = {
@@ -91,6 +94,16 @@ def make_repository(folder: Path, changes: dict) -> Path:
     run("git init -q && git config user.name test && git config user.email test@example.com", folder)
     run("git add -A && git commit -qm start", folder)
     return folder
+
+
+def store(folder: Path) -> MlflowClient:
+    return MlflowClient(f"sqlite:///{folder}/mlflow.db")
+
+
+def runs(folder: Path, experiment: str = "defectdistill") -> list:
+    client = store(folder)
+    found = client.get_experiment_by_name(experiment)
+    return client.search_runs([found.experiment_id], order_by=["attributes.start_time"])
 
 
 def executed(output: str) -> list[str]:

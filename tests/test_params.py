@@ -56,7 +56,7 @@ def test_the_shipped_file_is_valid():
         ({"distill__terms": {"mse": False, "cosine": False, "ssim": False}}, "every one of distill.terms is off"),
         ({"distill__levels": [8, 12]}, r"distill\.levels\.1 = 12"),
         ({"distill__levels": []}, r"distill\.levels = \[\]"),
-        ({"distill__levels": [4, 8]}, r"distill\.levels names \[4\], which freeze\.levels = \[8, 16\] does not store"),
+        ({"distill__levels": [4, 8]}, r"distill\.levels names \[4\], which freeze\.levels = \[8, 16\] does not keep"),
         ({"distill__method": "magic"}, r"distill\.method = 'magic'"),
         ({"compute__precision": "fp16"}, r"compute\.precision = 'fp16'"),
         ({"ingest__source": "web"}, r"ingest\.source = 'web'"),

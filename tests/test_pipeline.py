@@ -1,17 +1,14 @@
 """The real pipeline on tiny generated data: real dvc, real stages in processes of their own, real MLflow store."""
 
-import csv
 import hashlib
 import json
+import shutil
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
-from mlflow import MlflowClient
-from repository import PROJECT, TINY, YAML_12, executed, make_repository, run, set_params
-
-STAGES = ["check", "ingest", "prepare", "augment", "teacher", "freeze", "baseline", "distill", "evaluate"]
+from repository import PROJECT, STAGES, TINY, YAML_12, executed, make_repository, run, runs, store
 
 # Modules that cannot change a result, and packages' empty files: no dependencies.
 LEFT_OUT = {"__init__.py", "tracking.py", "params.py", "sections.py"}
@@ -39,16 +36,6 @@ def ran(tmp_path_factory):
     return folder, output, imports
 
 
-def store(folder: Path) -> MlflowClient:
-    return MlflowClient(f"sqlite:///{folder}/mlflow.db")
-
-
-def runs(folder: Path, experiment: str = "defectdistill") -> list:
-    client = store(folder)
-    found = client.get_experiment_by_name(experiment)
-    return client.search_runs([found.experiment_id], order_by=["attributes.start_time"])
-
-
 def link(folder: Path, stage: str) -> str:
     return json.loads((folder / f"metrics/runs/{stage}.json").read_text())["run_id"]
 
@@ -74,6 +61,24 @@ def test_from_nothing_to_the_report(ran):
     assert results["student"]["unlabelled"]["images"] == 3
     for picture in ("prepare/contact_sheet.png", "augment/contact_sheet.png", "teacher/masks.png"):
         assert cv2.imread(str(folder / "metrics" / picture)) is not None
+
+
+@pytest.mark.parametrize("stage", ["teacher", "distill"])
+def test_two_processes_train_as_one(ran, tmp_path, stage):
+    folder = tmp_path / "together"
+    shutil.copytree(ran[0], folder)
+    history = folder / f"metrics/{stage}/history.csv"
+    alone = np.genfromtxt(history, delimiter=",", names=True)
+    history.unlink()
+    before = len(runs(folder, "defectdistill-stages"))
+    script = "distill.py distill" if stage == "distill" else "teacher.py"
+    output = run(f"torchrun --standalone --nproc-per-node 2 stages/{script}", folder)
+    assert "2 processes" in output
+    together = np.genfromtxt(history, delimiter=",", names=True)
+    assert together.dtype.names == alone.dtype.names
+    for name in alone.dtype.names:
+        np.testing.assert_allclose(together[name], alone[name], rtol=2e-3, atol=2e-3, err_msg=name)
+    assert len(runs(folder, "defectdistill-stages")) == before + 1  # one process tracks
 
 
 def test_git_sees_nothing_but_the_lock_file(ran):
@@ -195,58 +200,3 @@ def test_a_wrong_value_stops_before_anything_runs(ran, change, message):
     assert "Traceback" not in output
     assert executed(output) == ["check"]
     run("git checkout -q params.yaml", ran[0])
-
-
-def photographs(folder: Path, classes: dict[str, int]) -> None:
-    """Write grey photographs with a bright defect and a 0/255 mask beside each."""
-    generator = np.random.default_rng(0)
-    for shift, (name, count) in enumerate(classes.items()):
-        (folder / name).mkdir(parents=True)
-        for number in range(count):
-            image, mask = generator.integers(0, 120, (70, 90), np.uint8), np.zeros((70, 90), np.uint8)
-            top, left = generator.integers(5, 30, 2)
-            mask[top : top + 20, left : left + 15 + 20 * shift] = 255
-            image[mask > 0] = 220
-            cv2.imwrite(str(folder / name / f"photo {number}.jpg"), image)
-            cv2.imwrite(str(folder / name / f"photo {number}_mask.png"), mask)
-
-
-def test_a_folder_with_bad_files_reaches_the_report(tmp_path):
-    photographs(tmp_path / "mine", {"dent & rust": 9, "scratch": 9})
-    (tmp_path / "mine/dent & rust/notes.jpg").write_text("not a photograph")
-    (tmp_path / "mine/scratch/empty.jpg").write_bytes(b"")
-    whole = (tmp_path / "mine/dent & rust/photo 0.jpg").read_bytes()
-    (tmp_path / "mine/dent & rust/half.jpg").write_bytes(whole[: len(whole) // 2])
-    folder = make_repository(tmp_path / "repository", TINY)
-    output = run(f"dvc exp run -S ingest.source=folder -S ingest.path={tmp_path / 'mine'}", folder)
-    assert executed(output) == STAGES
-    assert "3 inputs were left out" in output
-    with open(folder / "data/raw/rejected.csv", newline="") as file:
-        assert {row["name"] for row in csv.DictReader(file)} == {
-            "dent & rust/notes.jpg",
-            "scratch/empty.jpg",
-            "dent & rust/half.jpg",
-        }
-    report = (folder / "metrics/report.html").read_text()
-    assert "SYNTHETIC DATA" not in report.upper()
-    assert "scratch" in report
-    assert runs(folder)[-1].data.params["ingest.path"] == str(tmp_path / "mine")
-
-
-@pytest.mark.parametrize(
-    ("classes", "message"),
-    [
-        ({"dent": 4}, "a classifier needs at least two"),
-        ({"dent": 9, "scratch": 2}, "scratch"),
-        ({}, "no labelled image"),
-    ],
-)
-def test_data_that_cannot_be_split_stops_before_training(tmp_path, classes, message):
-    (tmp_path / "mine").mkdir()
-    photographs(tmp_path / "mine", classes)
-    folder = make_repository(tmp_path / "repository", TINY)
-    set_params(folder, {"ingest.source": "folder", "ingest.path": str(tmp_path / "mine")})
-    output = run("dvc repro", folder, fails=True)
-    assert message in output
-    assert "Traceback" not in output
-    assert not {"augment", "teacher"} & set(executed(output))

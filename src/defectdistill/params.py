@@ -34,11 +34,11 @@ class Params(sections.Section):
 
     @model_validator(mode="after")
     def distils_what_is_stored(self) -> "Params":
-        """Distilling reads stored levels only."""
+        """Distilling reads levels that were kept."""
         missing = sorted(set(self.distill.levels) - set(self.freeze.levels))
         if missing:
             raise ValueError(
-                f"distill.levels names {missing}, which freeze.levels = {self.freeze.levels} does not store"
+                f"distill.levels names {missing}, which freeze.levels = {self.freeze.levels} does not keep"
             )
         return self
 

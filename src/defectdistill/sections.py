@@ -106,9 +106,11 @@ class Teacher(Section):
 
 
 class Freeze(Section):
-    """Which levels of the teacher are stored."""
+    """Which levels of the teacher are kept, and whether what they say is stored."""
 
     levels: Annotated[list[Stride], Field(min_length=1)]
+    store: Literal["auto", "always", "never"]
+    store_limit_gb: NotNegative
     batch_size: Count
 
 
@@ -183,3 +185,5 @@ class Compute(Section):
     accelerator: Literal["auto", "cpu", "gpu", "mps"]
     precision: Literal["auto", "fp32", "bf16"]
     threads: Count
+    devices: Count
+    nodes: Count

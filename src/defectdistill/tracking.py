@@ -9,7 +9,7 @@ import json
 import os
 import re
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ from typing import Any
 from filelock import FileLock
 
 from defectdistill.params import flatten
+from defectdistill.processes import is_main_process
 
 # Set before the import, which reads them: no telemetry, and a dead server may cost seconds, not minutes.
 for _name, _value in {
@@ -74,6 +75,13 @@ class Run:
             self.client.set_tag(self.run_id, name, value)
 
 
+class NoStore:
+    """A client that takes every call and stores nothing: of the processes that train together one alone tracks."""
+
+    def __getattr__(self, name: str) -> Callable[..., None]:
+        return lambda *arguments, **keywords: None
+
+
 @contextmanager
 def stage_run(stage: str, params: dict[str, Any]) -> Iterator[Run]:
     """Open the run of a stage, log its parameters, and close it as finished, failed or killed.
@@ -84,7 +92,8 @@ def stage_run(stage: str, params: dict[str, Any]) -> Iterator[Run]:
     with open_run(STAGES, stage, stage) as run:
         run.log_params(params)
         yield run
-    write_link(stage, run)
+    if is_main_process():
+        write_link(stage, run)
 
 
 @contextmanager
@@ -157,6 +166,9 @@ def experiment_id(client: Any, name: str) -> str:
 @contextmanager
 def open_run(experiment: str, name: str, stage: str) -> Iterator[Run]:
     """Open a run and close it with the status that the block's outcome gives."""
+    if not is_main_process():
+        yield Run(NoStore(), "", "")
+        return
     client = connect()
     identifier = experiment_id(client, experiment)
     tags = {"mlflow.runName": name, "stage": stage, "dvc.experiment": experiment_name()}

@@ -15,12 +15,11 @@ from defectdistill.data.packed import fingerprint, open_array
 MANIFEST = "manifest.json"
 
 
-def open_store(folder: Path, teacher: str, split: str, images: Path, strides: list[int]) -> dict[int, np.ndarray]:
-    """Return the stored features of a split as {stride: float16 (N, H, W, C), memory-mapped}.
+def read_manifest(folder: Path, teacher: str) -> dict:
+    """Return a store's manifest: `stored` (whether there are arrays), `bytes` (that they take or would), `splits`.
 
-    `teacher` is the content hash of the teacher that is to be distilled. Refuses by name, with ValueError or
-    FileNotFoundError: a store that is missing or partial, one of another teacher or of other images than those in
-    `images`, a stride that is not stored.
+    `teacher` is the content hash of the teacher that is to be distilled. Refuses by name a store that is missing
+    (FileNotFoundError) and one of another teacher (ValueError).
     """
     path = folder / MANIFEST
     if not path.is_file():
@@ -31,7 +30,16 @@ def open_store(folder: Path, teacher: str, split: str, images: Path, strides: li
             f"{folder} is stale: its features are of the teacher {manifest['teacher'][:12]}…, not of {teacher[:12]}…; "
             "run `dvc repro freeze`"
         )
-    stored = manifest["splits"].get(split)
+    return manifest
+
+
+def open_store(folder: Path, teacher: str, split: str, images: Path, strides: list[int]) -> dict[int, np.ndarray]:
+    """Return the stored features of a split as {stride: float16 (N, H, W, C), memory-mapped}.
+
+    Refuses by name what `read_manifest` does and, with ValueError, a store that is partial or of other images than
+    those in `images`, and a stride that is not stored.
+    """
+    stored = read_manifest(folder, teacher)["splits"].get(split)
     if stored is None:
         raise ValueError(f"{folder} holds no features of the split {split!r}; run `dvc repro freeze`")
     if stored["images"] != fingerprint(images):

@@ -1,6 +1,7 @@
 """Ask the frozen teacher once about every image, and write down what it says (read by `feature_store`)."""
 
 import json
+import math
 from pathlib import Path
 
 import numpy as np
@@ -14,16 +15,26 @@ from defectdistill.models.normalise import normalise
 
 
 def write_store(
-    folder: Path, teacher: FrozenTeacher, teacher_hash: str, splits: dict[str, Path], batch_size: int, autocast: bool
+    folder: Path,
+    teacher: FrozenTeacher,
+    teacher_hash: str,
+    splits: dict[str, Path],
+    batch_size: int,
+    autocast: bool,
+    store: str = "always",
+    limit_gb: float = math.inf,
 ) -> dict:
     """Show every image of `splits` ({name: folder with images.npy}) to the teacher once; returns the manifest.
 
     The whole store is written beside `folder` and moved into place at the end. `autocast` runs the encoder in bf16.
-    Raises ValueError if a feature is not finite in fp16 (the teacher diverged).
+    With `store` 'never', or 'auto' and more than `limit_gb` (10⁹ bytes) to write, the manifest alone is written and
+    the teacher is asked while distilling. Raises ValueError if a feature is not finite in fp16 (the teacher diverged).
     """
-    manifest = {"teacher": teacher_hash, "splits": {}}
+    size = sum(store_bytes(teacher, images) for images in splits.values())
+    stored = store == "always" or (store == "auto" and size <= limit_gb * 1e9)
+    manifest = {"teacher": teacher_hash, "stored": stored, "bytes": size, "splits": {}}
     with replaced_folder(folder) as partial:
-        for split, images in splits.items():
+        for split, images in splits.items() if stored else ():
             (partial / split).mkdir()
             manifest["splits"][split] = {
                 "images": fingerprint(images),
@@ -31,6 +42,16 @@ def write_store(
             }
         (partial / MANIFEST).write_text(json.dumps(manifest, indent=2, sort_keys=True) + "\n")
     return manifest
+
+
+def store_bytes(teacher: FrozenTeacher, source: Path) -> int:
+    """Return how many bytes the features of all images of `source` take in fp16."""
+    images = open_array(source / "images.npy")
+    if not len(images):
+        return 0
+    device = next(teacher.parameters()).device
+    features = teacher(normalise(torch.from_numpy(np.array(images[:1])).to(device)))
+    return 2 * len(images) * sum(feature.numel() for feature in features.values())
 
 
 def write_features(folder: Path, teacher: FrozenTeacher, source: Path, batch_size: int, autocast: bool) -> dict:

@@ -12,6 +12,7 @@ from torch import nn
 
 from defectdistill.checkpoint import load_all_but_head, read_weights
 from defectdistill.models.encoders import build_encoder, conv_bn_relu
+from defectdistill.models.enlarged_convolution import convolve_enlarged
 from defectdistill.models.taps import Tap
 
 
@@ -24,19 +25,22 @@ class FullScaleNode(nn.Module):
         self.fuse = conv_bn_relu(width * len(channels), width * len(channels))
 
     def forward(self, scales: list[torch.Tensor], size: torch.Size) -> torch.Tensor:
-        """[(N, Cₛ, Hₛ, Wₛ)] → (N, width·scales, *size); larger maps are max-pooled, smaller ones interpolated."""
+        """[(N, Cₛ, Hₛ, Wₛ)] → (N, width·scales, *size); larger maps are max-pooled, smaller ones enlarged."""
         branches = zip(self.branches, scales, strict=True)
-        return self.fuse(torch.cat([branch(bring_to(scale, size)) for branch, scale in branches], dim=1))
+        return self.fuse(torch.cat([bring_through(branch, scale, size) for branch, scale in branches], dim=1))
 
 
-def bring_to(scale: torch.Tensor, size: torch.Size) -> torch.Tensor:
-    """Max-pool a larger map, or bilinearly enlarge a smaller one, to (N, C, *size)."""
+def bring_through(branch: nn.Sequential, scale: torch.Tensor, size: torch.Size) -> torch.Tensor:
+    """Bring a map to `size` and through its branch, convolution first: (N, C, h, w) → (N, width, *size)."""
     (height, width), (to_height, to_width) = scale.shape[2:], size
+    if (height, width) == (to_height, to_width):
+        return branch(scale)
     if height <= to_height and width <= to_width:
-        return scale if scale.shape[2:] == size else F.interpolate(scale, size=size, mode="bilinear")
+        convolution = branch[0]
+        return branch[1:](convolve_enlarged(scale, convolution.weight, convolution.bias, size))
     if height % to_height == 0 and width % to_width == 0:
-        return F.max_pool2d(scale, (height // to_height, width // to_width))
-    return F.adaptive_max_pool2d(scale, size)  # odd sizes only: the same pooling, slower
+        return branch(F.max_pool2d(scale, (height // to_height, width // to_width)))
+    return branch(F.adaptive_max_pool2d(scale, size))  # odd sizes only: the same pooling, slower
 
 
 class UNet3Plus(nn.Module):

@@ -1,18 +1,33 @@
 """What the machine can do: the number of threads, and the precision that it has in hardware."""
 
+import os
 from dataclasses import dataclass
 
 import torch
+
+from defectdistill.processes import is_main_process
 
 BF16_CPU_FEATURES = ("amx_bf16", "avx512_bf16")
 
 
 @dataclass(frozen=True)
 class Machine:
-    """What was chosen: accelerator 'cpu', 'gpu' or 'mps', precision 'fp32' or 'bf16'."""
+    """What was chosen: accelerator 'cpu', 'gpu' or 'mps', precision 'fp32' or 'bf16', processes a node, nodes."""
 
     accelerator: str
     precision: str
+    devices: int = 1
+    nodes: int = 1
+
+    @property
+    def on_gpu(self) -> bool:
+        """Whether data may be kept on a CUDA device."""
+        return self.accelerator == "gpu"
+
+    @property
+    def processes(self) -> int:
+        """How many processes train together."""
+        return self.devices * self.nodes
 
     @property
     def device(self) -> torch.device:
@@ -39,14 +54,23 @@ def choose_accelerator(accelerator: str) -> str:
     return accelerator
 
 
-def set_up(threads: int, accelerator: str, precision: str) -> Machine:
-    """Pin the CPU threads, resolve 'auto' for accelerator and precision, print the choice and return it.
+def set_up(threads: int, accelerator: str, precision: str, devices: int = 1, nodes: int = 1) -> Machine:
+    """Pin the CPU threads of this process, resolve 'auto' for accelerator and precision, print and return the choice.
 
-    The number of threads is pinned because another one sums in another order and gives other bytes.
+    The number of threads is pinned because another one sums in another order and gives other bytes. Under torchrun
+    its numbers of processes and nodes hold instead of `devices` and `nodes`.
     """
     torch.set_num_threads(threads)
     chosen = choose_accelerator(accelerator)
     if precision == "auto":
         precision = "bf16" if has_fast_bf16(chosen) else "fp32"
-    print(f"computing in {precision} on {chosen}, {threads} CPU threads")
-    return Machine(chosen, precision)
+    if "TORCHELASTIC_RUN_ID" in os.environ:
+        devices = int(os.environ["LOCAL_WORLD_SIZE"])
+        nodes = int(os.environ["WORLD_SIZE"]) // devices
+    if chosen == "gpu" and devices > torch.cuda.device_count():
+        raise ValueError(f"compute.devices = {devices}: this machine has {torch.cuda.device_count()} GPUs")
+    machine = Machine(chosen, precision, devices, nodes)
+    if is_main_process():
+        shared = f", {machine.processes} processes" if machine.processes > 1 else ""
+        print(f"computing in {precision} on {chosen}, {threads} CPU threads{shared}")
+    return machine

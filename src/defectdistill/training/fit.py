@@ -14,13 +14,23 @@ from lightning.pytorch.callbacks import Callback, EarlyStopping, ModelCheckpoint
 from torch.utils.data import DataLoader
 
 from defectdistill.training.compute import Machine
+from defectdistill.training.distributed import layer_sync
 
 logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)  # no advertisements in a stage's output
 # Batches come out of memory-mapped arrays whole: worker processes would only copy them.
 warnings.filterwarnings("ignore", message=".*does not have many workers.*")
 warnings.filterwarnings("ignore", message=".*isinstance.treespec, LeafSpec.*")  # Lightning's own, of no use to a user
 
+EPOCH = {"on_step": False, "on_epoch": True}  # how a task logs everything: one value an epoch, which History collects
 PRECISIONS = {"fp32": "32-true", "bf16": "bf16-mixed"}
+
+
+def mean_over(images: int) -> dict:
+    """Return how a task logs a batch's mean: weighted by its images, over the epoch and over all processes.
+
+    The weight is a float: Lightning averages the processes' counts, and in whole numbers 2 and 1 image average to 1.
+    """
+    return {**EPOCH, "sync_dist": True, "batch_size": float(images)}
 
 
 class History(Callback):
@@ -64,8 +74,15 @@ def fit(
     """Train `task` in place and return its history, one row an epoch.
 
     The weights of the epoch with the best `monitor` ('min' or 'max' by `mode`) are loaded at the end; training stops
-    after `patience` epochs without a better one. Raises ValueError if the loss stops being finite.
+    after `patience` epochs without a better one. With several processes each takes its share of every batch, and what
+    counts afterwards is in the main one. Raises ValueError if the loss stops being finite.
     """
+    smallest = min(len(validation.dataset), *(loader.sampler.batch_size for loader in (train, validation)))
+    if machine.processes > smallest:
+        raise ValueError(
+            f"{machine.processes} processes for batches or a validation split of {smallest} images: each needs one; "
+            "lower compute.devices or compute.nodes, or raise the batch size"
+        )
     task.to(memory_format=torch.channels_last)
     history = History(on_epoch)
     with tempfile.TemporaryDirectory() as folder:
@@ -73,7 +90,11 @@ def fit(
         trainer = lightning.Trainer(
             max_epochs=epochs,
             accelerator=machine.accelerator,
-            devices=1,
+            devices=machine.devices,
+            num_nodes=machine.nodes,
+            strategy="ddp" if machine.processes > 1 else "auto",
+            plugins=[layer_sync(machine.accelerator)] if machine.processes > 1 else None,
+            use_distributed_sampler=False,  # the loaders share out their batches
             precision=PRECISIONS[machine.precision],
             callbacks=[
                 history,
@@ -87,7 +108,8 @@ def fit(
             num_sanity_val_steps=0,
         )
         trainer.fit(task, train, validation)
-        task.load_state_dict(torch.load(best.best_model_path, weights_only=True, map_location="cpu")["state_dict"])
+        if trainer.is_global_zero:
+            task.load_state_dict(torch.load(best.best_model_path, weights_only=True, map_location="cpu")["state_dict"])
     task.eval()
     return history.rows
 

@@ -1,7 +1,6 @@
 """The task of the teacher: segment the defect, binary or one channel a class, judged by Dice and IoU."""
 
 import lightning
-import segmentation_models_pytorch as smp
 import torch
 from torch import nn
 from torchmetrics import MeanMetric
@@ -9,6 +8,8 @@ from torchmetrics.classification import BinaryF1Score, BinaryJaccardIndex
 
 from defectdistill.models.normalise import normalise
 from defectdistill.models.segmenter import defect_logits
+from defectdistill.training.distributed import batch_weight
+from defectdistill.training.fit import EPOCH, mean_over
 
 
 class SegmentationLoss(nn.Module):
@@ -17,7 +18,11 @@ class SegmentationLoss(nn.Module):
     def __init__(self, name: str):
         super().__init__()
         self.cross_entropy = nn.BCEWithLogitsLoss()
-        self.dice = smp.losses.DiceLoss(mode="multilabel", from_logits=True) if name == "bce_dice" else None
+        self.dice = None
+        if name == "bce_dice":
+            from segmentation_models_pytorch.losses import DiceLoss  # its import takes seconds
+
+            self.dice = DiceLoss(mode="multilabel", from_logits=True)
 
     def forward(self, logits: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
         """Logits and 0/1 target, both (N, C, H, W) → scalar, mean over all values (Dice: over channels)."""
@@ -49,13 +54,17 @@ class SegmentationTask(lightning.LightningModule):
         self.channels = channels
         self.loss = SegmentationLoss(loss)
         self.lr = lr
-        self.dice, self.iou, self.soft_dice = BinaryF1Score(), BinaryJaccardIndex(), MeanMetric()
+        self.dice, self.iou, self.soft_dice = (
+            BinaryF1Score(validate_args=False),
+            BinaryJaccardIndex(validate_args=False),
+            MeanMetric(),
+        )
 
     def training_step(self, batch: dict[str, torch.Tensor]) -> torch.Tensor:
         """Return the loss of a batch."""
         loss = self.loss(self.network(normalise(batch["image"])), segmentation_target(batch["mask"], self.channels))
-        self.log("train_loss", loss.detach(), on_step=False, on_epoch=True, batch_size=len(batch["image"]))
-        return loss
+        self.log("train_loss", loss.detach(), **mean_over(len(batch["image"])))
+        return loss * batch_weight(batch["image"])
 
     def validation_step(self, batch: dict[str, torch.Tensor]) -> None:
         """Log loss, Dice and IoU of a validation batch."""
@@ -67,10 +76,10 @@ class SegmentationTask(lightning.LightningModule):
         probs = defect.sigmoid()
         area = probs.sum() + true.sum()
         self.soft_dice.update(2 * probs[true].sum() / area, weight=area)  # weighted so, the mean over batches pools
-        self.log("val_loss", loss, on_step=False, on_epoch=True, batch_size=len(logits))
-        self.log("val_dice", self.dice, on_step=False, on_epoch=True, prog_bar=True)
-        self.log("val_iou", self.iou, on_step=False, on_epoch=True)
-        self.log("val_soft_dice", self.soft_dice, on_step=False, on_epoch=True)
+        self.log("val_loss", loss, **mean_over(len(logits)))
+        self.log("val_dice", self.dice, **EPOCH, prog_bar=True)
+        self.log("val_iou", self.iou, **EPOCH)
+        self.log("val_soft_dice", self.soft_dice, **EPOCH)
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
         """Adam, the paper's optimiser."""
