@@ -2,7 +2,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from defectdistill.models.enlarged_convolution import convolve_enlarged, enlargement_taps
+from defectdistill.models.enlarged_convolution import convolve_enlarged, convolve_to_few, enlargement_taps
 
 
 def plain(x, weight, bias, size):
@@ -28,6 +28,22 @@ def test_it_is_the_convolution_of_the_enlarged_map(small, large, has_bias):
         strict=True,
     ):  # fmt: skip
         torch.testing.assert_close(got, expected, rtol=1e-6, atol=1e-5)
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_few_channels_are_the_same_convolution(channels):
+    generator = torch.Generator().manual_seed(0)
+    x = torch.randn(2, 6, 5, 7, generator=generator, dtype=torch.float64).requires_grad_()
+    weight = torch.randn(channels, 6, 3, 3, generator=generator, dtype=torch.float64).requires_grad_()
+    bias = torch.randn(channels, generator=generator, dtype=torch.float64).requires_grad_()
+    ours, reference = convolve_to_few(x, weight, bias), F.conv2d(x, weight, bias, padding=1)
+    torch.testing.assert_close(ours, reference)
+    probe = torch.randn(reference.shape, generator=generator, dtype=torch.float64)
+    for got, expected in zip(
+        torch.autograd.grad((ours * probe).sum(), (x, weight, bias)),
+        torch.autograd.grad((reference * probe).sum(), (x, weight, bias)), strict=True,
+    ):  # fmt: skip
+        torch.testing.assert_close(got, expected)
 
 
 def test_taps_by_hand():

@@ -1,4 +1,4 @@
-"""A 3×3 convolution of a bilinearly enlarged map, computed from the small map alone.
+"""3×3 convolutions that mix the channels first: of a bilinearly enlarged map, and to one or a few channels.
 
 U-Net3+ enlarges maps of hundreds of channels up to sixteenfold and convolves them to a few. Both steps are linear,
 and the enlargement works along rows and columns apart: with E the enlargement along one axis and E₋₁, E₀, E₁ its rows
@@ -43,4 +43,18 @@ def convolve_enlarged(
     columns = torch.cat(rows, dim=1)  # (N, 3·h, W·O), rows of dy = −1 first
     enlarged = down.transpose(0, 1).flatten(1) @ columns  # (H, 3·h) @ (N, 3·h, W·O)
     result = enlarged.view(batch, size[0], size[1], channels)
-    return (result if bias is None else result + bias).permute(0, 3, 1, 2)
+    # The bias in the result's precision: under autocast a sum of both would go on in fp32, twice the memory traffic.
+    return (result if bias is None else result + bias.to(result.dtype)).permute(0, 3, 1, 2)
+
+
+def convolve_to_few(x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor) -> torch.Tensor:
+    """Return conv2d(x, weight, bias, padding=1) for a few output channels: (N, C, H, W) → (N, O, H, W).
+
+    One matrix product to 9·O channels and a sum of shifted maps; libraries are made for many output channels and take
+    several times as long for one.
+    """
+    height, width = x.shape[2:]
+    mixed = x.permute(0, 2, 3, 1) @ weight.permute(1, 2, 3, 0).flatten(1)  # (N, H, W, dy·dx·O)
+    padded = F.pad(mixed.unflatten(3, (3, 3, -1)), (0, 0, 0, 0, 0, 0, 1, 1, 1, 1))  # (N, H + 2, W + 2, 3, 3, O)
+    taps = [padded[:, dy : dy + height, dx : dx + width, dy, dx] for dy in range(3) for dx in range(3)]
+    return (sum(taps) + bias.to(x.dtype)).permute(0, 3, 1, 2)

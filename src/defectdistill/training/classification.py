@@ -93,7 +93,7 @@ class ClassificationTask(lightning.LightningModule):
         steps = self.trainer.estimated_stepping_batches / self.trainer.max_epochs  # in one epoch
         # lr=1 leaves the schedule's value as it is: LambdaLR multiplies.
         learned = [parameter for parameter in self.parameters() if parameter.requires_grad]
-        optimiser = torch.optim.AdamW(learned, lr=1.0, weight_decay=settings.weight_decay)
+        optimiser = torch.optim.AdamW(learned, lr=1.0, weight_decay=settings.weight_decay, fused=True)
 
         def rate(step: int) -> float:
             epoch = (step + 1) / steps  # the first step is not spent at rate zero
