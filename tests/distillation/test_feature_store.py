@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from defectdistill.data.tables import write_table
-from defectdistill.distillation.feature_store import open_store
+from defectdistill.distillation.feature_store import open_store, read_manifest
 from defectdistill.distillation.feature_writer import write_store
 from defectdistill.distillation.frozen_teacher import FrozenTeacher
 from defectdistill.models.normalise import normalise
@@ -62,6 +62,20 @@ def test_a_store_of_another_teacher_is_stale(stored):
     folder, _ = stored
     with pytest.raises(ValueError, match=r"stale: its features are of the teacher abc123.*not of other.*repro freeze"):
         open_store(folder / "store", "other", "train", folder / "train", [4])
+
+
+@pytest.mark.parametrize(
+    ("store", "limit_gb", "expected"),
+    [("auto", 1, True), ("auto", 1e-6, False), ("never", 1, False), ("always", 0, True)],
+)
+def test_features_over_the_limit_are_not_stored(stored, store, limit_gb, expected):
+    folder, teacher = stored
+    manifest = write_store(folder / "store", teacher, TEACHER, {"train": folder / "train"}, 2, False, store, limit_gb)
+    assert manifest["bytes"] == 5 * 2 * (8 * 8 * 8 + 4 * 4 * 16)
+    assert manifest == read_manifest(folder / "store", TEACHER)
+    assert manifest["stored"] == expected
+    arrays = list((folder / "store").rglob("*.npy"))
+    assert sum(np.load(path).nbytes for path in arrays) == (manifest["bytes"] if expected else 0)
 
 
 def test_a_level_that_is_not_stored_is_named(stored):

@@ -5,12 +5,13 @@ import pytest
 import torch
 import torch.nn.functional as F
 
+from defectdistill import checkpoint
 from defectdistill.data.batches import PackedBatches, batches
 from defectdistill.data.tables import write_table
 from defectdistill.distillation.feature_writer import write_store
-from defectdistill.distillation.frozen_teacher import FrozenTeacher
+from defectdistill.distillation.frozen_teacher import freeze
 from defectdistill.models.students import build_student
-from defectdistill.models.unet3plus import UNet3Plus
+from defectdistill.models.unet3plus import UNet3Plus, teacher_config
 from defectdistill.training.classification import ClassificationTask, Optimisation
 from defectdistill.training.compute import Machine
 from defectdistill.training.distillation import STORED, distilling_task
@@ -59,8 +60,8 @@ def classifier(**changes):
 
 
 def test_a_classifier_overfits_a_few_images():
-    task = classifier(epochs=20, lr=1e-2)
-    history = train(task, {key: value for key, value in pictures().items() if key != "mask"}, 20)
+    task = classifier(epochs=40, lr=1e-2)
+    history = train(task, {key: value for key, value in pictures().items() if key != "mask"}, 40)
     assert history[-1]["train_loss"] < history[0]["train_loss"]
     assert max(row["val_accuracy"] for row in history) == 1.0
 
@@ -177,13 +178,17 @@ def store(tmp_path):
     np.save(tmp_path / "images.npy", arrays["image"])
     write_table(tmp_path / "index.csv", ("name", "label"), [(f"{n}.png", n % 2) for n in range(8)])
     torch.manual_seed(0)
-    teacher = FrozenTeacher({"encoder": "plain", "width": 2, "in_channels": 3, "strides": [4, 8]})
-    write_store(tmp_path / "store", teacher, "t", {"train": tmp_path}, batch_size=4, autocast=False)
+    network, config = UNet3Plus(width=2), teacher_config("plain", 2, ["defect"], 32, "squash")
+    checkpoint.save(tmp_path / "teacher", network.state_dict(), config)
+    teacher, name = freeze(network, config["unet3plus"], [4, 8]), checkpoint.content_hash(tmp_path / "teacher")
+    teacher.save(tmp_path / "frozen_teacher")
+    for folder, kept in (("store", "auto"), ("nothing_stored", "never")):
+        write_store(tmp_path / folder, teacher, name, {"train": tmp_path}, 4, False, kept, limit_gb=1)
     return tmp_path
 
 
-def distil(store, **changes):
-    task, stored = distilling_task(classifier(), DISTILL | changes, store / "store", "t", {"train": store})
+def distil(store, kept="store", **changes):
+    task, stored = distilling_task(classifier(), DISTILL | changes, store / kept, store / "teacher", {"train": store})
     arrays = {key: value for key, value in pictures().items() if key != "mask"}
     return task, arrays | stored["train"]
 
@@ -200,6 +205,17 @@ def test_distilling_logs_every_term_of_both_splits_and_lambda(store):
     )
     assert first["train_loss"] == pytest.approx(first["train_cross_entropy"] + 0.1 * first["train_distillation"], 1e-5)
     assert history[-1]["train_distillation"] < first["train_distillation"]
+
+
+def test_without_a_store_the_teacher_is_asked_and_the_losses_are_the_same(store):
+    assert not list((store / "nothing_stored").rglob("*.npy"))
+    task, arrays = distil(store)
+    asking, without = distil(store, "nothing_stored")
+    assert not [name for name in without if name.startswith(STORED)]
+    teacher = {key: value.clone() for key, value in asking.teacher.state_dict().items()}
+    for alone, asked in zip(train(task, arrays, 3), train(asking, without, 3), strict=True):
+        assert asked == pytest.approx(alone, rel=2e-3, abs=2e-3)
+    assert all(torch.equal(value, teacher[key]) for key, value in asking.teacher.state_dict().items())
 
 
 def test_a_fixed_schedule_uses_the_end_weight_throughout(store):

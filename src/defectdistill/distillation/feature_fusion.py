@@ -5,6 +5,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from defectdistill.distillation.alignment import Alignment, ChannelAverage, match_size
+from defectdistill.distillation.fusion_gradient import SHORTEST, BlockwiseFusion
 from defectdistill.distillation.structural_similarity import structural_similarity
 from defectdistill.models.taps import Tap
 
@@ -40,7 +41,8 @@ def at_least_fp32(x: torch.Tensor) -> torch.Tensor:
 
 def cosine_loss(student: torch.Tensor, teacher: torch.Tensor) -> torch.Tensor:
     """1 − cosine similarity of the channel vectors of (N, C, H, W), mean over images and positions, in [0, 2]."""
-    return 1.0 - F.cosine_similarity(student, teacher, dim=1).mean()
+    lengths = [features.square().sum(dim=1).clamp_min(SHORTEST**2).sqrt() for features in (student, teacher)]
+    return 1.0 - ((student * teacher).sum(dim=1) / (lengths[0] * lengths[1])).mean()
 
 
 def structure_loss(student: torch.Tensor, teacher: torch.Tensor) -> torch.Tensor:
@@ -51,7 +53,7 @@ def structure_loss(student: torch.Tensor, teacher: torch.Tensor) -> torch.Tensor
     """
     low = teacher.amin(dim=(1, 2, 3), keepdim=True)
     span = (teacher.amax(dim=(1, 2, 3), keepdim=True) - low).clamp_min(1e-6)
-    return 1.0 - structural_similarity((student - low) / span, (teacher - low) / span)
+    return 1.0 - structural_similarity(student - low, teacher - low, span)
 
 
 class FeatureFusion(nn.Module):
@@ -94,7 +96,8 @@ class FeatureFusion(nn.Module):
                 if stride not in features:
                     raise ValueError(f"distill.levels names stride {stride}, but the {owner} gave no features for it")
             aligned = match_size(self.alignments[str(stride)](student[stride]), teacher[stride])
-            levels.append(fusion_loss(aligned, teacher[stride], self.beta, self.gamma, self.terms))
+            total, raw = BlockwiseFusion.apply(aligned, teacher[stride], self.beta, self.gamma, self.terms)
+            levels.append(dict(zip(self.terms, raw, strict=True)) | {"total": total})
         return {name: torch.stack([level[name] for level in levels]).mean() for name in levels[0]}
 
 

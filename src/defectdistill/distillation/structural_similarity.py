@@ -22,13 +22,12 @@ def window_matrix(side: int, window: int, like: torch.Tensor) -> torch.Tensor:
     return matrix.to(like)
 
 
-def structural_similarity(x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
-    """Return the SSIM of (N, C, H, W) maps with values in [0, 1], mean over images, channels and positions: scalar.
+def window_matrices(height: int, width: int, like: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return the matrices that blur along height and width: (height − window + 1, height) and the same for width.
 
     The window is odd and at most the smaller side, up to 11. Raises ValueError for maps under 3 × 3: structure needs
     neighbours.
     """
-    height, width = x.shape[2:]
     side = min(height, width)
     if side < 3:
         raise ValueError(
@@ -36,7 +35,16 @@ def structural_similarity(x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
             "use larger images, a level of smaller stride, or distill.terms.ssim: false"
         )
     window = min(LARGEST_WINDOW, side if side % 2 else side - 1)
-    down, across = window_matrix(height, window, x), window_matrix(width, window, x)
+    return window_matrix(height, window, like), window_matrix(width, window, like)
+
+
+def structural_similarity(x: torch.Tensor, y: torch.Tensor, span: torch.Tensor | float = 1.0) -> torch.Tensor:
+    """Return the SSIM of (N, C, H, W) maps with values in [0, span], mean over images, channels, positions: scalar.
+
+    `span` is one number, or one an image (N, 1, 1, 1): what pytorch-msssim calls data_range. Raises
+    ValueError for maps under 3 × 3.
+    """
+    down, across = window_matrices(*x.shape[2:], x)
     x, y = x.permute(0, 2, 3, 1), y.permute(0, 2, 3, 1)  # (N, H, W, C), how channels_last maps lie in memory
 
     def blur(z: torch.Tensor) -> torch.Tensor:
@@ -44,7 +52,9 @@ def structural_similarity(x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
         return across @ z  # (N, h, w, C)
 
     mean_x, mean_y = blur(x), blur(y)
-    variance_x, variance_y = blur(x * x) - mean_x**2, blur(y * y) - mean_y**2
-    covariance = blur(x * y) - mean_x * mean_y
-    luminance = (2 * mean_x * mean_y + C1) / (mean_x**2 + mean_y**2 + C1)
-    return (luminance * (2 * covariance + C2) / (variance_x + variance_y + C2)).mean()
+    product, squares = mean_x * mean_y, mean_x * mean_x + mean_y * mean_y
+    c1, c2 = C1 * span**2, C2 * span**2
+    luminance = (2 * product + c1) / (squares + c1)
+    # Blurring is linear: the two variances are needed as a sum alone.
+    structure = (2 * (blur(x * y) - product) + c2) / (blur(x * x + y * y) - squares + c2)
+    return (luminance * structure).mean()

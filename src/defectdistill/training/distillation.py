@@ -108,7 +108,8 @@ def distilling_task(
             for split, arrays in features.items()
         }
     else:
-        frozen = FrozenTeacher.load(teacher.with_name("frozen_teacher"))
+        with torch.random.fork_rng(devices=[]):  # the alignment's initial weights are the same, stored or not
+            frozen = FrozenTeacher.load(teacher.with_name("frozen_teacher"))
         teacher_taps = select_taps(frozen.taps, strides, "the frozen teacher")
     taps = taps_of(task.student, strides)
     method = importlib.import_module(METHODS[settings["method"]]).build(taps, teacher_taps, settings)

@@ -1,0 +1,145 @@
+"""Images per second of distilling ResNet-18 from U-Net3+ width 64 at 224 px, batch 16, two levels, the full loss.
+
+    python benchmarks/distill_step.py
+
+Sides, in turn in one run: ours with stored features, ours without (the frozen teacher in every step), the student
+alone through the same training loop (the limit), torchdistill 1.1.5, torchdistill 1.1.4 with its teacher cache warm,
+and a plain PyTorch loop. All train the same student, alignment and terms; the others run the whole teacher, in fp32,
+as they come. The two versions of torchdistill are installed beside the environment, into `.bench/`.
+"""
+
+import argparse
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+from measure import in_turn, machine, medians, write
+
+from defectdistill import checkpoint
+from defectdistill.data.batches import PackedBatches, batches
+from defectdistill.data.tables import write_table
+from defectdistill.distillation.feature_writer import write_store
+from defectdistill.distillation.frozen_teacher import freeze
+from defectdistill.models.students import build_student
+from defectdistill.models.unet3plus import build_teacher, teacher_config
+from defectdistill.training.classification import ClassificationTask, Optimisation
+from defectdistill.training.compute import Machine, set_up
+from defectdistill.training.distillation import distilling_task
+from defectdistill.training.fit import fit
+
+BATCH, SIZE, STEPS, WARM = 16, 224, 9, 3
+LEVELS = [8, 16]
+DISTILL = {
+    "method": "feature_fusion", "levels": LEVELS, "terms": {"mse": True, "cosine": True, "ssim": True}, "beta": 0.5,
+    "gamma": 0.1, "align": True, "schedule": "ramp", "alpha_start": 0.1, "alpha_end": 0.5,
+}  # fmt: skip
+OPTIMISATION = Optimisation(lr=1e-4, min_lr=0, weight_decay=5e-4, warmup=0.5, epochs=1, label_smoothing=0.1)
+BESIDE = Path(".bench")
+VERSIONS = {"torchdistill_1.1.5": "1.1.5", "torchdistill_1.1.4_warm": "1.1.4"}
+
+
+def prepare(folder: Path, chosen: Machine) -> None:
+    """Write random images, a teacher with random weights, its frozen part, and stores with and without features."""
+    images = np.random.default_rng(0).integers(0, 256, (BATCH * STEPS, SIZE, SIZE, 3), dtype=np.uint8)
+    np.save(folder / "images.npy", images)
+    write_table(folder / "index.csv", ("name", "label"), [(f"{n}.png", n % 3) for n in range(len(images))])
+    network = build_teacher("plain", 64, 1)
+    config = teacher_config("plain", 64, ["defect"], SIZE, "squash")
+    checkpoint.save(folder / "teacher", network.state_dict(), config)
+    frozen = freeze(network, config["unet3plus"], LEVELS)
+    frozen.save(folder / "frozen_teacher")
+    name = checkpoint.content_hash(folder / "teacher")
+    for store in ("always", "never"):
+        write_store(
+            folder / store, frozen.to(chosen.device), name, {"train": folder}, BATCH, chosen.precision == "bf16", store
+        )
+
+
+def ours(folder: Path, store: str | None, chosen: Machine) -> float:
+    """Return images per second of one training through the real loop; without a store the student alone."""
+    task, extra = ClassificationTask(build_student("resnet18", 3), 3, OPTIMISATION), {}
+    if store:
+        task, stored = distilling_task(task, DISTILL, folder / store, folder / "teacher", {"train": folder})
+        extra = stored["train"]
+    arrays = {"image": np.load(folder / "images.npy", mmap_mode="r"), "label": np.arange(BATCH * STEPS) % 3} | extra
+    stamps = []
+    task.on_train_batch_end = lambda *_: stamps.append(time.perf_counter())
+    train = batches(PackedBatches(arrays, on_gpu=chosen.on_gpu), BATCH, seed=0)
+    validation = batches(PackedBatches(arrays, np.arange(2)), 2)
+    fit(task, train, validation, epochs=1, monitor="val_loss", mode="min", patience=1, machine=chosen)
+    return BATCH * (len(stamps) - WARM) / (stamps[-1] - stamps[WARM - 1])
+
+
+class Worker:
+    """Another side in a process of its own: it prepares, then measures when asked."""
+
+    def __init__(self, folder: Path, side: str, threads: int):
+        arguments = [str(folder), side, str(threads), str(BATCH)]
+        if side in VERSIONS:
+            arguments.append(str(installed(VERSIONS[side])))
+        command = [sys.executable, str(Path(__file__).with_name("other_sides.py")), *arguments]
+        self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        self.answer()  # ready: prepared, and its cache warm
+
+    def answer(self) -> float:
+        """Return the next number that the process prints."""
+        line = self.process.stdout.readline()
+        if not line:
+            raise RuntimeError(f"{self.process.args} ended before it answered")
+        return float(line)
+
+    def measure(self) -> float:
+        """Return images per second of some steps."""
+        self.process.stdin.write("measure\n")
+        self.process.stdin.flush()
+        return self.answer()
+
+
+def installed(version: str) -> Path:
+    """Return the folder with a version of torchdistill, installing it there if it is missing."""
+    folder = BESIDE / f"torchdistill-{version}"
+    if not folder.is_dir():
+        wanted = f"torchdistill=={version}"
+        subprocess.run(["uv", "pip", "install", "--no-deps", "--target", str(folder), wanted], check=True)
+    return folder.resolve()
+
+
+def main() -> None:
+    """Measure all sides and write results/distill_step.json."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--rounds", type=int, default=5)
+    options = parser.parse_args()
+    chosen = set_up(options.threads, "auto", "auto")
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        prepare(folder, chosen)
+        sides = {
+            "ours_stored": lambda: ours(folder, "always", chosen),
+            "student_alone": lambda: ours(folder, None, chosen),
+            "ours_without_store": lambda: ours(folder, "never", chosen),
+        }
+        workers = {side: Worker(folder, side, options.threads) for side in [*VERSIONS, "plain_loop"]}
+        sides |= {side: worker.measure for side, worker in workers.items()}
+        measured = in_turn(sides, options.rounds)
+        for worker in workers.values():
+            worker.process.stdin.close()
+            worker.process.wait()
+    rates = medians(measured)
+    result = {
+        "machine": machine(options.threads) | {"precision": chosen.precision},
+        "unit": "images/s, median",
+        "images_per_second": rates,
+        "all_rounds": measured,
+        "ratios": {
+            f"ours_stored/{side}": rates["ours_stored"] / rates[side] for side in rates if side != "ours_stored"
+        },
+    }
+    write("distill_step", result)
+
+
+if __name__ == "__main__":
+    main()

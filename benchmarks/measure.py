@@ -1,0 +1,65 @@
+"""What the benchmarks share: all sides measured in turn in one run, medians, JSON with the machine's description."""
+
+import json
+import os
+import platform
+import statistics
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import torch
+
+RESULTS = Path(__file__).parent / "results"
+
+
+def machine(threads: int) -> dict[str, str | int | bool]:
+    """Describe the machine: what a figure needs beside it to mean something."""
+    cpuinfo = Path("/proc/cpuinfo")
+    models = [line for line in cpuinfo.read_text().splitlines() if "model name" in line] if cpuinfo.exists() else []
+    return {
+        "processor": models[0].partition(":")[2].strip() if models else platform.processor() or platform.machine(),
+        "cores": os.cpu_count() or 0,
+        "threads": threads,
+        "bf16": bool(torch.cpu.get_capabilities().get("avx512_bf16") or torch.cpu.get_capabilities().get("amx_bf16")),
+        "gpu": torch.cuda.get_device_name() if torch.cuda.is_available() else "none",
+        "torch": torch.__version__,
+        "date": time.strftime("%Y-%m-%d"),
+    }
+
+
+def in_turn(sides: Mapping[str, Callable[[], float]], rounds: int) -> dict[str, list[float]]:
+    """Measure every side `rounds` times, in turn, so that a slow minute of the machine hits all of them."""
+    measured: dict[str, list[float]] = {name: [] for name in sides}
+    for number in range(rounds):
+        for name, measure in sides.items():
+            measured[name].append(measure())
+            print(f"round {number + 1}: {name} {measured[name][-1]:.3g}", flush=True)
+    return measured
+
+
+def medians(measured: Mapping[str, list[float]]) -> dict[str, float]:
+    """Return the median of each side."""
+    return {name: statistics.median(values) for name, values in measured.items()}
+
+
+def seconds(work: Callable[[], object], least: float = 0.5) -> float:
+    """Return the seconds that one call takes, repeated for at least `least` seconds after one call to warm up."""
+    work()
+    calls, start = 0, time.perf_counter()
+    while time.perf_counter() - start < least or not calls:
+        work()
+        calls += 1
+    if torch.cuda.is_available():
+        torch.cuda.synchronize()
+    return (time.perf_counter() - start) / calls
+
+
+def write(name: str, result: Mapping) -> None:
+    """Print a result and keep it in `results/NAME.json`, on a GPU in `results/NAME.GPU.json`."""
+    gpu = result["machine"]["gpu"]
+    path = RESULTS / (f"{name}.json" if gpu == "none" else f"{name}.{gpu.replace(' ', '_')}.json")
+    path.parent.mkdir(exist_ok=True)
+    text = json.dumps(result, indent=2)
+    path.write_text(text + "\n")
+    print(text)

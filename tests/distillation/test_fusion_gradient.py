@@ -1,0 +1,49 @@
+import pytest
+import torch
+
+from defectdistill.distillation import fusion_gradient
+from defectdistill.distillation.feature_fusion import fusion_loss
+from defectdistill.distillation.fusion_gradient import BlockwiseFusion
+
+ALL = ("mse", "cosine", "ssim")
+
+
+@pytest.mark.parametrize("terms", [("mse",), ("cosine",), ("ssim",), ("mse", "ssim"), ALL])
+@pytest.mark.parametrize("offset", [0.0, -3.0])
+@pytest.mark.parametrize("images_a_block", [1, 2, 5])
+def test_values_and_gradient_are_those_of_the_loss(monkeypatch, terms, offset, images_a_block):
+    generator = torch.Generator().manual_seed(0)
+    student, teacher = (torch.randn(5, 6, 14, 13, generator=generator, dtype=torch.float64) + offset for _ in range(2))
+    student.requires_grad_()
+    monkeypatch.setattr(fusion_gradient, "BLOCK_BYTES", images_a_block * 4 * student[0].numel())
+    expected = fusion_loss(student, teacher, 0.5, 0.1, terms)
+    total, raw = BlockwiseFusion.apply(student, teacher, 0.5, 0.1, terms)
+    torch.testing.assert_close(total, expected["total"])
+    torch.testing.assert_close(raw, torch.stack([expected[term] for term in terms]))
+    ours, reference = (torch.autograd.grad(3 * loss, student)[0] for loss in (total, expected["total"]))
+    torch.testing.assert_close(ours, reference)
+
+
+def test_equal_and_empty_channel_vectors_have_a_finite_gradient():
+    student = torch.zeros(2, 4, 12, 12, requires_grad=True)
+    total, _ = BlockwiseFusion.apply(student, torch.zeros(2, 4, 12, 12), 0.5, 0.1, ALL)
+    (gradient,) = torch.autograd.grad(total, student)
+    assert total.isfinite()
+    assert gradient.isfinite().all()
+
+
+def test_half_precision_is_compared_in_fp32():
+    generator = torch.Generator().manual_seed(0)
+    student, teacher = (torch.randn(3, 8, 12, 12, generator=generator) for _ in range(2))
+    student = student.bfloat16().to(memory_format=torch.channels_last).requires_grad_()
+    total, _ = BlockwiseFusion.apply(student, teacher.half(), 0.5, 0.1, ALL)
+    expected = fusion_loss(student.float(), teacher.half().float(), 0.5, 0.1)["total"]
+    torch.testing.assert_close(total, expected)
+    (gradient,) = torch.autograd.grad(total, student)
+    assert gradient.dtype == torch.bfloat16
+    assert gradient.is_contiguous(memory_format=torch.channels_last)
+
+
+def test_maps_of_unequal_shape_are_refused():
+    with pytest.raises(ValueError, match="align them"):
+        BlockwiseFusion.apply(torch.zeros(1, 2, 4, 4), torch.zeros(1, 3, 4, 4), 0.5, 0.1, ALL)
