@@ -4,19 +4,19 @@
 
 Sides, in turn in one run: ours with stored features, ours without (the frozen teacher in every step), the student
 alone through the same training loop (the limit), torchdistill 1.1.5, torchdistill 1.1.4 with its teacher cache warm,
-and a plain PyTorch loop. All train the same student, alignment and terms; the others run the whole teacher, in fp32,
-as they come. The two versions of torchdistill are installed beside the environment, into `.bench/`.
+and a plain PyTorch loop. All train the same student, alignment and terms. The others run as they come: the whole
+teacher, fp32, and the terms from torch and pytorch-msssim, as their users would write them. The two versions of
+torchdistill are installed beside the environment, into `.bench/`.
 """
 
 import argparse
 import subprocess
-import sys
 import tempfile
 import time
 from pathlib import Path
 
 import numpy as np
-from measure import in_turn, machine, medians, write
+from measure import Worker, in_turn, machine, medians, write
 
 from defectdistill import checkpoint
 from defectdistill.data.batches import PackedBatches, batches
@@ -30,7 +30,8 @@ from defectdistill.training.compute import Machine, set_up
 from defectdistill.training.distillation import distilling_task
 from defectdistill.training.fit import fit
 
-BATCH, SIZE, STEPS, WARM = 16, 224, 9, 3
+BATCH, SIZE, IMAGES, WARM = 16, 224, 64, 4
+ROUNDS_OF_IMAGES = 4  # in one training: 16 steps, the first WARM of them not counted
 LEVELS = [8, 16]
 DISTILL = {
     "method": "feature_fusion", "levels": LEVELS, "terms": {"mse": True, "cosine": True, "ssim": True}, "beta": 0.5,
@@ -43,7 +44,7 @@ VERSIONS = {"torchdistill_1.1.5": "1.1.5", "torchdistill_1.1.4_warm": "1.1.4"}
 
 def prepare(folder: Path, chosen: Machine) -> None:
     """Write random images, a teacher with random weights, its frozen part, and stores with and without features."""
-    images = np.random.default_rng(0).integers(0, 256, (BATCH * STEPS, SIZE, SIZE, 3), dtype=np.uint8)
+    images = np.random.default_rng(0).integers(0, 256, (IMAGES, SIZE, SIZE, 3), dtype=np.uint8)
     np.save(folder / "images.npy", images)
     write_table(folder / "index.csv", ("name", "label"), [(f"{n}.png", n % 3) for n in range(len(images))])
     network = build_teacher("plain", 64, 1)
@@ -64,38 +65,20 @@ def ours(folder: Path, store: str | None, chosen: Machine) -> float:
     if store:
         task, stored = distilling_task(task, DISTILL, folder / store, folder / "teacher", {"train": folder})
         extra = stored["train"]
-    arrays = {"image": np.load(folder / "images.npy", mmap_mode="r"), "label": np.arange(BATCH * STEPS) % 3} | extra
+    arrays = {"image": np.load(folder / "images.npy", mmap_mode="r"), "label": np.arange(IMAGES) % 3} | extra
     stamps = []
     task.on_train_batch_end = lambda *_: stamps.append(time.perf_counter())
-    train = batches(PackedBatches(arrays, on_gpu=chosen.on_gpu), BATCH, seed=0)
+    rows = np.tile(np.arange(IMAGES), ROUNDS_OF_IMAGES)
+    train = batches(PackedBatches(arrays, rows, chosen.on_gpu), BATCH, seed=0)
     validation = batches(PackedBatches(arrays, np.arange(2)), 2)
     fit(task, train, validation, epochs=1, monitor="val_loss", mode="min", patience=1, machine=chosen)
     return BATCH * (len(stamps) - WARM) / (stamps[-1] - stamps[WARM - 1])
 
 
-class Worker:
-    """Another side in a process of its own: it prepares, then measures when asked."""
-
-    def __init__(self, folder: Path, side: str, threads: int):
-        arguments = [str(folder), side, str(threads), str(BATCH)]
-        if side in VERSIONS:
-            arguments.append(str(installed(VERSIONS[side])))
-        command = [sys.executable, str(Path(__file__).with_name("other_sides.py")), *arguments]
-        self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-        self.answer()  # ready: prepared, and its cache warm
-
-    def answer(self) -> float:
-        """Return the next number that the process prints."""
-        line = self.process.stdout.readline()
-        if not line:
-            raise RuntimeError(f"{self.process.args} ended before it answered")
-        return float(line)
-
-    def measure(self) -> float:
-        """Return images per second of some steps."""
-        self.process.stdin.write("measure\n")
-        self.process.stdin.flush()
-        return self.answer()
+def worker(folder: Path, side: str, threads: int) -> Worker:
+    """Return another side in a process of its own; it prepares, its cache is warm."""
+    beside = [str(installed(VERSIONS[side]))] if side in VERSIONS else []
+    return Worker(Path(__file__).with_name("other_sides.py"), str(folder), side, str(threads), str(BATCH), *beside)
 
 
 def installed(version: str) -> Path:
@@ -111,7 +94,7 @@ def main() -> None:
     """Measure all sides and write results/distill_step.json."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--rounds", type=int, default=3)
     options = parser.parse_args()
     chosen = set_up(options.threads, "auto", "auto")
     with tempfile.TemporaryDirectory() as name:
@@ -122,12 +105,11 @@ def main() -> None:
             "student_alone": lambda: ours(folder, None, chosen),
             "ours_without_store": lambda: ours(folder, "never", chosen),
         }
-        workers = {side: Worker(folder, side, options.threads) for side in [*VERSIONS, "plain_loop"]}
-        sides |= {side: worker.measure for side, worker in workers.items()}
+        workers = {side: worker(folder, side, options.threads) for side in [*VERSIONS, "plain_loop"]}
+        sides |= {side: other.measure for side, other in workers.items()}
         measured = in_turn(sides, options.rounds)
-        for worker in workers.values():
-            worker.process.stdin.close()
-            worker.process.wait()
+        for other in workers.values():
+            other.end()
     rates = medians(measured)
     result = {
         "machine": machine(options.threads) | {"precision": chosen.precision},

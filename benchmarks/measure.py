@@ -4,6 +4,8 @@ import json
 import os
 import platform
 import statistics
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -53,6 +55,42 @@ def seconds(work: Callable[[], object], least: float = 0.5) -> float:
     if torch.cuda.is_available():
         torch.cuda.synchronize()
     return (time.perf_counter() - start) / calls
+
+
+class Worker:
+    """A side in a process of its own, a Python script that calls `serve`: ready when this returns."""
+
+    def __init__(self, script: Path, *arguments: str):
+        command = [sys.executable, str(script), *arguments]
+        self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        self.answer()
+
+    def answer(self) -> float:
+        """Return the next number that the process prints."""
+        line = self.process.stdout.readline()
+        if not line:
+            raise RuntimeError(f"{self.process.args} ended before it answered")
+        return float(line)
+
+    def measure(self) -> float:
+        """Ask for one measurement."""
+        self.process.stdin.write("measure\n")
+        self.process.stdin.flush()
+        return self.answer()
+
+    def end(self) -> None:
+        """Let the process end."""
+        self.process.stdin.close()
+        self.process.wait()
+
+
+def serve(prepare: Callable[[], Callable[[], float]]) -> None:
+    """Prepare, print 0, then answer each line on standard input with one measurement."""
+    answers, sys.stdout = sys.stdout, sys.stderr
+    measure = prepare()
+    print(0, file=answers, flush=True)
+    for _ in sys.stdin:
+        print(measure(), file=answers, flush=True)
 
 
 def write(name: str, result: Mapping) -> None:

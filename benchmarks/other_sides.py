@@ -2,8 +2,8 @@
 
     python other_sides.py FOLDER SIDE THREADS BATCH [TORCHDISTILL]
 
-The data are uint8 arrays in memory for all; the model, alignment and loss terms are those of defectdistill, so that
-what differs is how they are run. Precision and memory format are left as each comes: fp32.
+The data are uint8 arrays in memory for all; student, alignment and terms are the same on all sides. What differs is how
+they are run: precision and memory format are left as each comes (fp32), the terms come from torch and pytorch-msssim.
 """
 
 import logging
@@ -17,13 +17,14 @@ if len(sys.argv) > 5:
 import numpy as np
 import torch
 import torch.nn.functional as F
+from measure import serve
 from plain_unet3plus import PlainUNet3Plus
+from pytorch_msssim import ssim
 from torch import nn
 from torch.utils.data import DataLoader, Dataset, SequentialSampler
 
 from defectdistill import checkpoint
 from defectdistill.distillation.alignment import Alignment
-from defectdistill.distillation.feature_fusion import fusion_loss
 from defectdistill.models.normalise import normalise
 from defectdistill.models.students import build_student, taps_of
 
@@ -63,8 +64,14 @@ class AlignedStudent(nn.Module):
 
 
 def feature_loss(pairs: list[tuple[torch.Tensor, torch.Tensor]]) -> torch.Tensor:
-    """Return the fused loss of [(aligned student, teacher)], mean over the levels."""
-    return torch.stack([fusion_loss(student, teacher, BETA, GAMMA)["total"] for student, teacher in pairs]).mean()
+    """Return the fused loss of [(aligned student, teacher)] from published parts, mean over the levels."""
+    losses = []
+    for student, teacher in pairs:
+        low, high = teacher.amin((1, 2, 3), keepdim=True), teacher.amax((1, 2, 3), keepdim=True)
+        x, y = ((maps - low) / (high - low).clamp_min(1e-6) for maps in (student, teacher))
+        cosine = 1 - F.cosine_similarity(student, teacher).mean()
+        losses.append(F.mse_loss(student, teacher) + BETA * cosine + GAMMA * (1 - ssim(x, y, data_range=1.0)))
+    return torch.stack(losses).mean()
 
 
 class FeatureTerm(nn.Module):
@@ -165,23 +172,28 @@ def plain_steps(folder: Path, teacher: nn.Module, batch: int):
 def main() -> None:
     """Prepare, say so, and measure a few steps for every line on standard input."""
     folder, side, threads, batch = Path(sys.argv[1]), sys.argv[2], int(sys.argv[3]), int(sys.argv[4])
-    answers, sys.stdout = sys.stdout, sys.stderr
     torch.set_num_threads(threads)
-    teacher = checkpoint.load_into(PlainUNet3Plus(), folder / "teacher").eval().to(DEVICE)
     warm = side.endswith("_warm")
-    steps = plain_steps(folder, teacher, batch) if side == "plain_loop" else torchdistill_steps(
-        folder, teacher, batch, cache=warm
-    )  # fmt: skip
-    count = len(Images(folder)) // batch + 1 if warm else 1  # fills the cache
-    for _ in range(count):
-        next(steps)
-    print(0, file=answers, flush=True)
-    for _ in sys.stdin:
-        measured = 6 if warm else 1
-        start = time.perf_counter()
-        for _ in range(measured):
+    measured = 5 if warm else 1  # the others take half a minute a step
+
+    def prepare():
+        teacher = checkpoint.load_into(PlainUNet3Plus(), folder / "teacher").eval().to(DEVICE)
+        if side == "plain_loop":
+            steps = plain_steps(folder, teacher, batch)
+        else:
+            steps = torchdistill_steps(folder, teacher, batch, cache=warm)
+        for _ in range(len(Images(folder)) // batch + 1 if warm else 1):  # fills the cache
             next(steps)
-        print(measured * batch / (time.perf_counter() - start), file=answers, flush=True)
+
+        def rate() -> float:
+            start = time.perf_counter()
+            for _ in range(measured):
+                next(steps)
+            return measured * batch / (time.perf_counter() - start)
+
+        return rate
+
+    serve(prepare)
 
 
 if __name__ == "__main__":
