@@ -1,7 +1,10 @@
+from itertools import zip_longest
+
 import numpy as np
 import pytest
 import torch
 
+from defectdistill.data import batches as module
 from defectdistill.data.batches import PackedBatches, batches, image_batches, mask_batches
 from defectdistill.data.tables import write_table
 
@@ -36,7 +39,41 @@ def test_without_a_seed_nothing_is_shuffled_or_left_out():
 
 def test_a_last_batch_of_one_is_left_out_of_training():
     assert [len(batch["label"]) for batch in batches(dataset(9), 4, seed=0)] == [4, 4]
-    assert [len(batch["label"]) for batch in batches(dataset(1), 4, seed=0)] == [1]
+    assert len(batches(dataset(9), 4, seed=0)) == 2
+
+
+@pytest.mark.parametrize(("images", "seed", "expected"), [(10, 0, 10), (9, 0, 8), (10, None, 10), (9, None, 9)])
+def test_processes_share_each_batch(monkeypatch, images, seed, expected):
+    """Two processes see together what one sees alone; in training each takes part in every step."""
+    alone = [set(batch["label"].tolist()) for batch in batches(dataset(images), 4, seed)]
+    shares = []
+    for rank in range(2):
+        monkeypatch.setattr(module, "place", lambda rank=rank: (rank, 2))
+        loader = batches(dataset(images), 4, seed)
+        shares.append([set(batch["label"].tolist()) for batch in loader])
+        assert len(loader) >= len(shares[-1])
+    first, second = shares
+    assert not set().union(*first) & set().union(*second)
+    assert len(set().union(*first, *second)) == expected
+    assert [one | other for one, other in zip_longest(first, second, fillvalue=set())] == alone
+    if seed is not None:
+        assert len(first) == len(second) == len(alone)
+
+
+def test_a_batch_smaller_than_the_processes_is_left_out_of_training(monkeypatch):
+    monkeypatch.setattr(module, "place", lambda: (3, 4))
+    loader = batches(dataset(11), 4, seed=0)
+    assert [len(batch["label"]) for batch in loader] == [1, 1]
+    assert len(loader) == 2
+
+
+@pytest.mark.gpu
+def test_batches_that_fit_are_gathered_on_the_gpu(tmp_path):
+    arrays = dataset(10).arrays
+    kept = PackedBatches(arrays, on_gpu=True)[[3, 1]]
+    assert all(value.is_cuda for value in kept.values())
+    for name, value in PackedBatches(arrays)[[3, 1]].items():
+        assert torch.equal(kept[name].cpu(), value)
 
 
 def test_arrays_of_other_images_are_refused():

@@ -135,6 +135,12 @@ def test_every_epoch_is_handed_on_as_it_ends(tmp_path):
     assert (tmp_path / "teacher/history.csv").read_text().startswith("epoch,")
 
 
+def test_more_processes_than_images_are_refused():
+    arrays = {key: value for key, value in pictures().items() if key != "mask"}
+    with pytest.raises(ValueError, match=r"9 processes for batches or a validation split of 4 images.*compute.devices"):
+        train(classifier(), arrays, 1, machine=Machine("cpu", "fp32", devices=9))
+
+
 def test_a_training_that_diverges_says_so():
     task = classifier()
     task.student.network.fc.weight.data.fill_(float("nan"))
