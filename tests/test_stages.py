@@ -6,11 +6,10 @@ from pathlib import Path
 
 import pytest
 from dvc.repo import Repo
-from repository import PROJECT, YAML_12, environment, make_repository, set_params
+from repository import PROJECT, STAGES, YAML_12, environment, make_repository, set_params
 
 from defectdistill.params import flatten, load_params
 
-STAGES = ["check", "ingest", "prepare", "augment", "teacher", "freeze", "baseline", "distill", "evaluate"]
 FROM = {stage: STAGES[STAGES.index(stage) :] for stage in STAGES}
 TRAINED = ["teacher", "freeze", "baseline", "distill", "evaluate"]
 

@@ -23,14 +23,13 @@ def batch_weight(images: torch.Tensor) -> torch.Tensor | float:
 
 
 class GlobalBatchNorm(nn.BatchNorm2d):
-    """Batch norm over the global batch on processors, where torch has none; (N, C, H, W), other ranks alike."""
+    """Batch norm over the global batch on processors, where torch has none: (N, C, H, W) → the same, inside in fp32."""
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Normalise by the statistics of all processes while training, by the running ones in evaluation."""
         if not self.training or place()[1] == 1:
             return super().forward(x)
-        axes = [0, *range(2, x.dim())]
-        shape = [1, -1, *[1] * (x.dim() - 2)]
+        axes, shape = (0, 2, 3), (1, -1, 1, 1)
         values = x.float()
         count = torch.tensor(float(values.numel() // values.shape[1]))
         distributed.all_reduce(count)
