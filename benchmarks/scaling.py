@@ -81,7 +81,8 @@ def measure(count: int, chosen: Machine) -> dict[str, float]:
             for (split, folder), seed in zip(splits.items(), (0, None), strict=True)
         ]
         start = time.perf_counter()
-        fit(task, *loaders, epochs=1, monitor="val_loss", mode="min", patience=1, machine=chosen)
+        kept = {"folder": root / "training", "history": root / "history.csv"}
+        fit(task, *loaders, epochs=1, monitor=("val_loss", "min"), patience=1, machine=chosen, seed=0, **kept)
         lap("distill_epoch_s")
         return result | {"augmented_mb": disk(root / "augmented"), "features_mb": disk(root / "store")}
 

@@ -5,14 +5,15 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "src"))
 
-from defectdistill import tracking
 from defectdistill.data.augment import augment
 from defectdistill.data.packed import open_array, read_index
 from defectdistill.data.tables import read_json
 from defectdistill.evaluation.contact_sheet import contact_sheet
 from defectdistill.params import load_params
 from defectdistill.stage import run_stage
+from defectdistill.tracking.runs import stage_run
 
+OUTPUTS = ("data/augmented", "metrics/augment", "metrics/runs/augment.json")
 SHOWN = 12
 SHEET = Path("metrics/augment/contact_sheet.png")
 
@@ -21,7 +22,7 @@ def main() -> None:
     """Read data/prepared/train, write data/augmented and a picture."""
     params = load_params()
     output = Path("data/augmented")
-    with tracking.stage_run("augment", params.flat("augment")) as run:
+    with stage_run("augment", params.flat("augment"), params.tracking.required) as run:
         augment(Path("data/prepared/train"), output, **params.augment.model_dump())
         images, masks = open_array(output / "images.npy"), open_array(output / "masks.npy")
         each = params.augment.copies + 1
@@ -35,8 +36,8 @@ def main() -> None:
         synthetic = read_json(Path("data/prepared/summary.json"))["synthetic"]
         contact_sheet(rows, each, SHEET, title, synthetic=synthetic)
         run.log_metrics({"images": len(images)})
-        run.log_artifact(SHEET)
+        run.log_artifacts(SHEET)
 
 
 if __name__ == "__main__":
-    run_stage("augment", main)
+    run_stage("augment", main, OUTPUTS)

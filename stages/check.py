@@ -12,6 +12,8 @@ from defectdistill.params import load_params
 from defectdistill.stage import run_stage
 from defectdistill.training.compute import choose_accelerator
 
+OUTPUTS = ("data/checked.txt",)
+
 
 def offline(weights: str) -> str:
     """Return the weights to try: a file must be there and fit; what would be downloaded is left to its stage."""
@@ -28,10 +30,10 @@ def main() -> None:
         tap.stride: tap for tap in build_teacher(teacher.encoder, teacher.width, 1, offline(teacher.weights)).taps
     }
     select_taps(levels, params.freeze.levels, f"the teacher's encoder {teacher.encoder!r}")
-    output = Path("data/checked.txt")
+    output = Path(*OUTPUTS)
     output.parent.mkdir(parents=True, exist_ok=True)
     output.write_text("params.yaml is valid\n")
 
 
 if __name__ == "__main__":
-    run_stage("check", main)
+    run_stage("check", main, OUTPUTS)

@@ -5,55 +5,55 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "src"))
 
-from defectdistill import checkpoint, tracking
+from defectdistill import checkpoint
 from defectdistill.data.batches import image_batches
 from defectdistill.data.tables import read_json
-from defectdistill.models.students import build_student, classifier_config
-from defectdistill.params import load_params
+from defectdistill.models.students import classifier_config
+from defectdistill.params import Params, load_params
 from defectdistill.processes import is_main_process
 from defectdistill.stage import run_stage
-from defectdistill.training.classification import ClassificationTask, Optimisation
+from defectdistill.tracking.runs import stage_run
+from defectdistill.training.classification import classification_task
 from defectdistill.training.compute import set_up
-from defectdistill.training.fit import fit, seed_everything, write_history
+from defectdistill.training.fit import fit
+from defectdistill.training.once import Work, train_once
 
 SPLITS = {"train": Path("data/augmented"), "val": Path("data/prepared/val")}
-FEATURES, TEACHER, METRICS = Path("data/teacher_features"), Path("models/teacher"), Path("metrics")
-OUTPUTS = {"baseline": Path("models/baseline"), "distill": Path("models/student")}
+SUMMARY = Path("data/prepared/summary.json")
+FEATURES, TEACHER, FROZEN = Path("data/teacher_features"), Path("models/teacher"), Path("models/frozen_teacher")
+STAGE = sys.argv[1]
+MODEL, METRICS = Path("models", {"baseline": "baseline", "distill": "student"}[STAGE]), Path("metrics", STAGE)
+OUTPUTS = (str(MODEL), str(METRICS), f"metrics/runs/{STAGE}.json")
 
 
-def main(stage: str) -> None:
-    """Read the images (and the teacher's features), write the model and its history."""
-    params = load_params()
-    settings = params.student
-    machine = set_up(**params.compute.model_dump())
-    summary = read_json(Path("data/prepared/summary.json"))
-    seed_everything(settings.seed)
-    student = build_student(settings.arch, len(summary["classes"]), settings.weights)
-    optimisation = Optimisation(**settings.model_dump(include=set(Optimisation.__dataclass_fields__)))
-    task, stored = ClassificationTask(student, len(summary["classes"]), optimisation), {}
-    if stage == "distill":
+def train(params: Params, work: Work) -> None:
+    """Write the classifier and its history."""
+    settings, summary, machine = params.student, read_json(SUMMARY), set_up(**params.compute.model_dump())
+    task, stored = classification_task(settings.model_dump(), len(summary["classes"])), {}
+    if STAGE == "distill":
         from defectdistill.training.distillation import distilling_task  # the baseline does not depend on it
 
         task, stored = distilling_task(task, params.distill.model_dump(), FEATURES, TEACHER, SPLITS)
-    with tracking.stage_run(stage, params.flat("student", "compute", *["distill"] * (stage == "distill"))) as run:
-        history = fit(
-            task,
-            image_batches(SPLITS["train"], settings.batch_size, settings.seed, stored.get("train"), machine.on_gpu),
-            image_batches(SPLITS["val"], settings.batch_size, None, stored.get("val"), machine.on_gpu),
-            epochs=settings.epochs,
-            monitor="val_loss",
-            mode="min",
-            patience=settings.patience,
-            machine=machine,
-            on_epoch=run.log_epoch,
-        )
-        if not is_main_process():
-            return
-        write_history(METRICS / stage / "history.csv", history)
-        config = classifier_config(settings.arch, summary["classes"], summary["size"], summary["resize"])
-        checkpoint.save(OUTPUTS[stage], student.state_dict(), config)
-        run.log_artifact(METRICS / stage)
+    with stage_run(STAGE, work.settings, params.tracking.required, work.run) as run:
+        train = image_batches(SPLITS["train"], settings.batch_size, settings.seed, stored.get("train"), machine.on_gpu)
+        val = image_batches(SPLITS["val"], settings.batch_size, None, stored.get("val"), machine.on_gpu)
+        limits = settings.model_dump(include={"epochs", "patience", "seed"})
+        kept = {"folder": work.folder, "history": METRICS / "history.csv", "on_epoch": run.log_epoch}
+        fit(task, train, val, machine=machine, monitor=("val_loss", "min"), **limits, **kept)
+        if is_main_process():
+            config = classifier_config(settings.arch, summary["classes"], summary["size"], summary["resize"])
+            checkpoint.save(MODEL, task.student.state_dict(), config)
+            run.log_lineage(summary, [MODEL, *[TEACHER] * (STAGE == "distill")])
+            run.log_artifacts(METRICS)
+
+
+def main() -> None:
+    """Read the images (and the teacher's features), write the model and its history."""
+    params, inputs, sections = load_params(), [*SPLITS.values(), SUMMARY], ["student", "compute"]
+    if STAGE == "distill":
+        inputs, sections = [*inputs, FEATURES / "manifest.json", TEACHER, FROZEN], [*sections, "distill"]
+    train_once(STAGE, params.flat(*sections), inputs, OUTPUTS, lambda work: train(params, work))
 
 
 if __name__ == "__main__":
-    run_stage(sys.argv[1], lambda: main(sys.argv[1]))
+    run_stage(STAGE, main, OUTPUTS)

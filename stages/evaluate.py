@@ -5,7 +5,6 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "src"))
 
-from defectdistill import tracking
 from defectdistill.data.packed import labels_of, open_array, read_index
 from defectdistill.data.tables import read_json
 from defectdistill.evaluation.evaluate import evaluate_models
@@ -14,10 +13,12 @@ from defectdistill.models.segmenter import Segmenter
 from defectdistill.params import load_params
 from defectdistill.predict import Predictor
 from defectdistill.stage import run_stage
+from defectdistill.tracking.runs import experiment_run, log_results
 from defectdistill.training.compute import set_up
 
 TEST, UNLABELLED, METRICS = Path("data/prepared/test"), Path("data/prepared/unlabelled"), Path("metrics")
-MODELS = {"student": Path("models/student"), "baseline": Path("models/baseline")}
+MODELS, TEACHER = {model: Path("models", model) for model in ("student", "baseline")}, Path("models/teacher")
+OUTPUTS = [f"metrics/{name}" for name in ("report.html", "figures", "plots", "evaluate.json", "runs/evaluate.json")]
 HISTORIES = {"teacher": "teacher", "student": "distill", "baseline": "baseline"}
 SHEETS = {
     "Prepared photographs with the outlines of their masks": "prepare/contact_sheet.png",
@@ -28,18 +29,17 @@ SHEETS = {
 
 def main() -> None:
     """Read the models, the test split and the unlabelled images, write metrics/."""
-    params = load_params()
-    batch_size = params.evaluate.batch_size
+    params, summary = load_params(), read_json(Path("data/prepared/summary.json"))
     set_up(params.compute.threads, "cpu", "fp32")  # one machine's test scores must be another's
     test, unlabelled = open_array(TEST / "images.npy"), open_array(UNLABELLED / "images.npy")
-    predictors = {model: Predictor.load(folder, batch_size) for model, folder in MODELS.items()}
-    found = Segmenter.load(Path("models/teacher"), batch_size)(test)
+    predictors = {model: Predictor.load(folder, params.evaluate.batch_size) for model, folder in MODELS.items()}
+    found = Segmenter.load(TEACHER, params.evaluate.batch_size)(test)
     masked = [row["mask_source"] != "none" for row in read_index(TEST)]
-    with tracking.experiment_run(params.in_use()) as run:
+    with experiment_run(params.in_use(), params.tracking.required) as run:
         results = evaluate_models(
             METRICS,
             title="Distilled classifier of surface defects",
-            data=read_json(Path("data/prepared/summary.json")),
+            data=summary,
             probs={model: predictor(test).probabilities for model, predictor in predictors.items()},
             labels=labels_of(TEST),
             names=[row["name"] for row in read_index(TEST)],
@@ -51,10 +51,10 @@ def main() -> None:
             params=params.in_use(),
             reproduce=["dvc repro"],
         )
-        tracking.log_results(run, results)
-        for name in ("evaluate.json", "report.html", "figures", "plots"):
-            run.log_artifact(METRICS / name)
+        log_results(run, results)
+        run.log_lineage(summary, [*MODELS.values(), TEACHER])
+        run.log_artifacts(*OUTPUTS[:-1])
 
 
 if __name__ == "__main__":
-    run_stage("evaluate", main)
+    run_stage("evaluate", main, OUTPUTS)

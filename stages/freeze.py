@@ -5,13 +5,16 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "src"))
 
-from defectdistill import checkpoint, tracking
+from defectdistill import checkpoint
 from defectdistill.distillation.feature_writer import write_store
 from defectdistill.distillation.frozen_teacher import freeze
 from defectdistill.models.unet3plus import UNet3Plus
 from defectdistill.params import load_params
 from defectdistill.stage import run_stage
+from defectdistill.tracking.runs import stage_run
 from defectdistill.training.compute import set_up
+
+OUTPUTS = ("models/frozen_teacher", "data/teacher_features", "metrics/runs/freeze.json")
 
 
 def main() -> None:
@@ -20,7 +23,7 @@ def main() -> None:
     machine = set_up(**params.compute.model_dump(exclude={"devices", "nodes"}))
     source = Path("models/teacher")
     config = checkpoint.read_config(source)["unet3plus"]
-    with tracking.stage_run("freeze", params.flat("freeze", "compute")) as run:
+    with stage_run("freeze", params.flat("freeze", "compute"), params.tracking.required) as run:
         network = checkpoint.load_into(UNet3Plus(**config), source)
         teacher = freeze(network, config, params.freeze.levels).to(machine.device)
         teacher.save(Path("models/frozen_teacher"))
@@ -40,4 +43,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    run_stage("freeze", main)
+    run_stage("freeze", main, OUTPUTS)

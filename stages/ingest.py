@@ -6,11 +6,12 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "src"))
 
-from defectdistill import tracking
 from defectdistill.data.ingest import write_raw
 from defectdistill.params import load_params
 from defectdistill.stage import run_stage
+from defectdistill.tracking.runs import stage_run
 
+OUTPUTS = ("data/raw", "metrics/runs/ingest.json")
 SOURCES = {
     "synthetic": "defectdistill.data.sources.synthetic.source",
     "folder": "defectdistill.data.sources.folder.source",
@@ -19,11 +20,12 @@ SOURCES = {
 
 def main() -> None:
     """Read the source that params.yaml names, write data/raw."""
-    settings = load_params().ingest
+    params = load_params()
+    settings, required = params.ingest, params.tracking.required
     options = getattr(settings, settings.source).model_dump()
     source = importlib.import_module(SOURCES[settings.source])  # the other sources are no dependency of this run
-    params = {"source": settings.source, "path": settings.path, "max_pixels": settings.max_pixels} | options
-    with tracking.stage_run("ingest", {f"ingest.{name}": value for name, value in params.items()}) as run:
+    used = {"source": settings.source, "path": settings.path, "max_pixels": settings.max_pixels} | options
+    with stage_run("ingest", {f"ingest.{name}": value for name, value in used.items()}, required) as run:
         summary = write_raw(
             source.samples(Path(settings.path), **options),
             Path("data/raw"),
@@ -33,11 +35,11 @@ def main() -> None:
         )
         run.log_metrics({f"images/{label}": count for label, count in summary["counts"].items()})
         run.log_metrics({name: summary[name] for name in ("unlabelled", "masks", "rejected")})
-        run.log_artifact(Path("data/raw/rejected.csv"))
+        run.log_artifacts(Path("data/raw/rejected.csv"))
     print(f"{sum(summary['counts'].values())} labelled images, {summary['unlabelled']} without a label")
     if summary["rejected"]:
         print(f"{summary['rejected']} inputs were left out: data/raw/rejected.csv says why", file=sys.stderr)
 
 
 if __name__ == "__main__":
-    run_stage("ingest", main)
+    run_stage("ingest", main, OUTPUTS)

@@ -7,13 +7,14 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "src"))
 
-from defectdistill import tracking
 from defectdistill.data.packed import labels_of, open_array
 from defectdistill.data.prepare import prepare
 from defectdistill.evaluation.contact_sheet import contact_sheet
 from defectdistill.params import load_params
 from defectdistill.stage import run_stage
+from defectdistill.tracking.runs import stage_run
 
+OUTPUTS = ("data/prepared", "metrics/prepare", "metrics/runs/prepare.json")
 SHOWN = 8
 PREPARED, SHEET = Path("data/prepared"), Path("metrics/prepare/contact_sheet.png")
 
@@ -23,13 +24,13 @@ def main() -> None:
     params = load_params()
     settings = params.prepare.model_dump(exclude={"image_size", "val_fraction", "test_fraction"})
     val, test = params.prepare.val_fraction, params.prepare.test_fraction
-    with tracking.stage_run("prepare", params.flat("prepare")) as run:
+    with stage_run("prepare", params.flat("prepare"), params.tracking.required) as run:
         fractions = (1 - val - test, val, test)
         summary = prepare(Path("data/raw"), PREPARED, params.prepare.image_size, fractions=fractions, **settings)
         draw(summary)
         run.log_metrics({f"images/{split}": sum(counts.values()) for split, counts in summary["counts"].items()})
-        run.log_artifact(PREPARED / "summary.json")
-        run.log_artifact(SHEET)
+        run.log_artifacts(PREPARED / "summary.json")
+        run.log_artifacts(SHEET)
     print(f"masks read as {summary['masks']['coding']}; {summary['protocol']}: {summary['counts']}")
 
 
@@ -48,4 +49,4 @@ def draw(summary: dict) -> None:
 
 
 if __name__ == "__main__":
-    run_stage("prepare", main)
+    run_stage("prepare", main, OUTPUTS)

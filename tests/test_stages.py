@@ -25,6 +25,7 @@ DOWNSTREAM = {
     "distill": ["distill", "evaluate"],
     "evaluate": ["evaluate"],
     "compute": TRAINED,
+    "tracking": [],  # cannot change a result
 }
 # Another value of the keys for which adding one, or turning a switch, does not do.
 OTHER = {
@@ -129,7 +130,7 @@ def test_a_stage_declares_the_sections_that_it_reads():
     sections = set(load_params(PROJECT / "params.yaml").model_dump())
     for name in STAGES[1:-1]:
         script = PROJECT / "stages" / f"{'distill' if name == 'baseline' else name}.py"
-        read = set(re.findall(r"params(?:\(\))?\.(\w+)", script.read_text())) & sections
+        read = set(re.findall(r"params(?:\(\))?\.(\w+)", script.read_text())) & sections - {"tracking"}
         declared = {str(entry).split(".")[0] for entry in stages[name]["params"]}
         if name == "baseline":
             read.discard("distill")  # under `if stage == "distill"`
@@ -149,5 +150,5 @@ def test_only_tracking_imports_mlflow():
             if isinstance(node, ast.Import | ast.ImportFrom)
             for alias in node.names
         }
-        if path.name != "tracking.py":
+        if path.parent.name != "tracking":
             assert not any((module or "").startswith("mlflow") for module in imported), path

@@ -1,5 +1,8 @@
 """The command line: what a team does around `dvc repro`. Each command's work is in a module of its own."""
 
+from pathlib import Path
+from typing import Annotated
+
 import typer
 
 from defectdistill.stage import run_stage
@@ -10,6 +13,27 @@ app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_
 @app.callback()
 def root() -> None:
     """Share, trace and serve what the pipeline made; the pipeline itself runs by `dvc repro`."""
+
+
+@app.command()
+def sync() -> None:
+    """Send MLflow what it missed while it did not answer."""
+    from defectdistill.tracking.sender import send_left
+    from defectdistill.tracking.store import tracking_uri
+
+    sent, refused, open_ones = send_left()
+    for reason in refused:
+        typer.echo(f"refused for good, and left out: {reason}")
+    typer.echo(f"{sent} runs sent to {tracking_uri()}" + (f", {open_ones} are still being written" * bool(open_ones)))
+
+
+@app.command()
+def lineage(model: Annotated[Path, typer.Argument(help="A checkpoint folder, such as models/student.")]) -> None:
+    """Say which data, teacher, code and parameters a model was made of, and what came of it."""
+    from defectdistill.lineage import lineage
+
+    for line in lineage(model):
+        typer.echo(line)
 
 
 def main() -> None:

@@ -30,6 +30,7 @@ class Params(sections.Section):
     student: sections.Student
     distill: sections.Distill
     evaluate: sections.Evaluate
+    tracking: sections.Tracking
     compute: sections.Compute
 
     @model_validator(mode="after")
@@ -60,8 +61,8 @@ class Params(sections.Section):
         return flatten({name: values[name] for name in names or values})
 
     def in_use(self) -> dict[str, Any]:
-        """Return {full key name: value} of all that the run depends on: without the settings of other sources."""
-        others = tuple(f"ingest.{name}." for name in ("synthetic", "folder") if name != self.ingest.source)
+        """Return {full key name: value} of all that a result depends on: not other sources' settings, not tracking."""
+        others = ("tracking.", *(f"ingest.{name}." for name in ("synthetic", "folder") if name != self.ingest.source))
         return {name: value for name, value in self.flat().items() if not name.startswith(others)}
 
 

@@ -1,6 +1,13 @@
-"""Which of several processes that train together this one is; known before they have met, and without torch."""
+"""Which of several processes this one is, and who started it; known without torch."""
 
 import os
+import threading
+import time
+from pathlib import Path
+
+import psutil
+
+LOOK = 0.5  # seconds between two looks at whether dvc lives
 
 
 def is_main_process() -> bool:
@@ -10,3 +17,34 @@ def is_main_process() -> bool:
     """
     names = ("RANK",) if "RANK" in os.environ else ("LOCAL_RANK", "NODE_RANK", "SLURM_PROCID")
     return all(int(os.environ.get(name) or 0) == 0 for name in names)
+
+
+def dvc_process() -> psutil.Process | None:
+    """Return the dvc that runs this stage, None where it was started by hand."""
+    if "DVC_STAGE" not in os.environ:
+        return None
+    for process in psutil.Process().parents():
+        try:
+            words = process.cmdline()
+        except psutil.Error:  # gone, or another user's
+            continue
+        if any(Path(word).name == "dvc" for word in words):
+            return process
+    return None
+
+
+def end_with_dvc() -> None:
+    """End this process as soon as the dvc that started it is gone, as if it had been killed too.
+
+    Whoever kills dvc wants the training to stop; left alone it would go on, unseen, and write beside the next one.
+    """
+    dvc = dvc_process()
+    if dvc is None:
+        return
+
+    def watch() -> None:
+        while dvc.is_running() and dvc.status() != psutil.STATUS_ZOMBIE:
+            time.sleep(LOOK)
+        os._exit(1)  # no clean-up: a stage must stand being killed anyway
+
+    threading.Thread(target=watch, name="dvc watch", daemon=True).start()

@@ -179,6 +179,12 @@ class Evaluate(Section):
     batch_size: Count
 
 
+class Tracking(Section):
+    """The mirror in MLflow."""
+
+    required: bool
+
+
 class Compute(Section):
     """The machine."""
 

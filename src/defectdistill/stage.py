@@ -1,22 +1,58 @@
-"""Run a stage: what this library refuses on purpose ends in one line, everything else keeps its traceback."""
+"""Run a stage: alone in its folder, and with errors that say in a line what this library refuses on purpose."""
 
+import hashlib
+import os
+import shutil
 import sys
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
+
+from filelock import FileLock
+
+from defectdistill.processes import end_with_dvc, is_main_process
 
 LIBRARY = Path(__file__).resolve().parent
 
 
-def run_stage(name: str, main: Callable[[], None]) -> None:
-    """Call `main`; a ValueError or OSError that was raised in this library exits with `name: message`.
+def run_stage(name: str, main: Callable[[], None], outputs: Iterable[str] = ()) -> None:
+    """Call `main` with `outputs` cleared, one process at a time in a folder; it ends with the dvc that started it.
 
-    An error from inside another library is a bug, ours or theirs, and its traceback is needed.
+    A ValueError or OSError that was raised in this library exits with `name: message`. An error from inside another
+    library is a bug, ours or theirs, and its traceback is needed.
     """
+    end_with_dvc()
     try:
-        main()
+        if not is_main_process():
+            main()
+            return
+        with alone(name):
+            clear(outputs)
+            main()
     except (ValueError, OSError) as error:
         raised_in = traceback.extract_tb(error.__traceback__)[-1].filename
         if not Path(raised_in).is_relative_to(LIBRARY):
             raise
         sys.exit(f"{name}: {error}")
+
+
+def scratch() -> Path:
+    """Return the untracked folder for what must outlive a kill, shared by all copies of a repository."""
+    return Path(os.environ.get("DVC_ROOT") or ".").resolve() / ".dvc" / "tmp" / "defectdistill"
+
+
+def alone(name: str) -> FileLock:
+    """Return the held lock of a stage in this folder: the system frees it when its process ends, however it ends."""
+    place = hashlib.sha256(str(Path.cwd()).encode()).hexdigest()[:16]
+    lock = FileLock(scratch() / "locks" / f"{name}-{place}")
+    lock.acquire()
+    return lock
+
+
+def clear(outputs: Iterable[str]) -> None:
+    """Remove files and folders, as dvc does before it starts a stage: an orphan may have written since then."""
+    for path in map(Path, outputs):
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path)
+        else:
+            path.unlink(missing_ok=True)

@@ -1,5 +1,8 @@
 """The tasks on tiny data: what they learn, what they log, and what does not move."""
 
+import tempfile
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
@@ -15,7 +18,7 @@ from defectdistill.models.unet3plus import UNet3Plus, teacher_config
 from defectdistill.training.classification import ClassificationTask, Optimisation
 from defectdistill.training.compute import Machine
 from defectdistill.training.distillation import STORED, distilling_task
-from defectdistill.training.fit import fit, seed_everything, write_history
+from defectdistill.training.fit import fit, seed_everything
 from defectdistill.training.segmentation import SegmentationLoss, SegmentationTask, segmentation_target
 
 CPU = Machine("cpu", "fp32")
@@ -49,9 +52,17 @@ def loader(arrays, seed=None, batch_size=4):
     return batches(PackedBatches(arrays), batch_size, seed)
 
 
-def train(task, arrays, epochs, monitor="val_loss", mode="min", **options):
-    settings = {"epochs": epochs, "monitor": monitor, "mode": mode, "patience": epochs, "machine": CPU} | options
-    return fit(task, loader(arrays, seed=0), loader(arrays), **settings)
+def train(task, arrays, epochs, monitor="val_loss", mode="min", folder=None, **options):
+    """Train in a new folder, or in one that is given."""
+    with tempfile.TemporaryDirectory() as new:
+        kept = {"folder": folder or Path(new), "history": (folder or Path(new)) / "history.csv", "seed": 0}
+        settings = {
+            "epochs": epochs,
+            "monitor": (monitor, mode),
+            "patience": epochs,
+            "machine": CPU,
+        } | options
+        return fit(task, loader(arrays, seed=0), loader(arrays), **settings, **kept)
 
 
 def classifier(**changes):
@@ -124,15 +135,14 @@ def test_training_stops_when_nothing_improves():
 def test_every_epoch_is_handed_on_as_it_ends(tmp_path):
     seen = []
     arrays = {key: value for key, value in pictures().items() if key != "mask"}
-    history = train(classifier(), arrays, 2, on_epoch=seen.append)
+    history = train(classifier(), arrays, 2, folder=tmp_path, on_epoch=seen.append)
     assert seen == history
     assert [row["epoch"] for row in history] == [0, 1]
     expected = {"epoch", "learning_rate", "train_loss", "val_loss"}
     expected |= {f"{split}_{name}" for split in ("train", "val") for name in ("accuracy", "macro_f1", "macro_recall")}
     assert set(history[0]) == expected
     assert history[0]["learning_rate"] == pytest.approx(3e-3, rel=0.1)  # the warm-up's last step is the first epoch's
-    write_history(tmp_path / "teacher" / "history.csv", history)
-    assert (tmp_path / "teacher/history.csv").read_text().startswith("epoch,")
+    assert (tmp_path / "history.csv").read_text().startswith("epoch,")
 
 
 def test_more_processes_than_images_are_refused():

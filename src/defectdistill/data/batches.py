@@ -10,6 +10,7 @@ from torch.utils.data import BatchSampler, DataLoader, Dataset, RandomSampler, S
 
 from defectdistill.data.packed import labels_of, open_array, read_index
 
+EPOCHS = 1_000_003  # more than a training has, so that no two seeds share an epoch's order
 GPU_SHARE = 0.5  # of its free memory: the rest is for the network
 
 
@@ -59,16 +60,23 @@ class Shares(BatchSampler):
     """This process's rows of each global batch of `batch_size` rows; all of them when training alone.
 
     In training every process takes part in every step and batch norm needs two images: a smaller last batch is left
-    out of the epoch. In validation a process without a row skips the batch.
+    out of the epoch. In validation a process without a row skips the batch. The order of an epoch depends on the seed
+    and the epoch alone, so that a restarted training goes on in the same one.
     """
 
-    def __init__(self, sampler: RandomSampler | SequentialSampler, batch_size: int, training: bool):
+    def __init__(self, sampler: RandomSampler | SequentialSampler, batch_size: int, seed: int | None):
         super().__init__(sampler, batch_size, drop_last=False)
-        self.training = training
+        self.seed = seed
+        self.set_epoch(0)
+
+    def set_epoch(self, epoch: int) -> None:
+        """Set the order of an epoch; Lightning calls it before each."""
+        if self.seed is not None:
+            self.sampler.generator.manual_seed(self.seed * EPOCHS + epoch)
 
     def smallest(self) -> int:
         """Return how many rows a global batch must have."""
-        return max(2, place()[1]) if self.training else 1
+        return 1 if self.seed is None else max(2, place()[1])
 
     def __iter__(self) -> Iterator[list[int]]:
         rank, processes = place()
@@ -83,11 +91,8 @@ class Shares(BatchSampler):
 
 def batches(dataset: PackedBatches, batch_size: int, seed: int | None = None) -> DataLoader:
     """Return a loader of whole batches: shuffled anew each epoch with `seed` to train on, in order without one."""
-    if seed is None:
-        sampler = SequentialSampler(dataset)
-    else:
-        sampler = RandomSampler(dataset, generator=torch.Generator().manual_seed(seed))
-    return DataLoader(dataset, sampler=Shares(sampler, batch_size, training=seed is not None), batch_size=None)
+    sampler = SequentialSampler(dataset) if seed is None else RandomSampler(dataset, generator=torch.Generator())
+    return DataLoader(dataset, sampler=Shares(sampler, batch_size, seed), batch_size=None)
 
 
 def image_batches(

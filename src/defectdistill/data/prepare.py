@@ -15,6 +15,7 @@ from defectdistill.data.masks import Table
 from defectdistill.data.preprocess import resize as resize_image
 from defectdistill.data.split import SIDES, grouped_split
 from defectdistill.data.tables import read_json, read_table, write_json, write_table
+from defectdistill.files import digest
 
 
 def prepare(
@@ -34,8 +35,8 @@ def prepare(
     `fractions` and `seed` as in `split.grouped_split`. Written are `train/`, `val/`, `test/` with `images.npy` uint8
     (N,S,S,3) RGB, `masks.npy` uint8 (N,S,S) label maps and `index.csv` (name, label as class index, group, mask_source
     given, threshold or none), in order of name; `unlabelled/` with `images.npy` and `index.csv` (name, group);
-    `empty_masks.csv` (name, label) as `LabelMaps.empty_on_defect`; `summary.json`. Raises `DataError` for settings or
-    data that cannot be used.
+    `empty_masks.csv` (name, label) as `LabelMaps.empty_on_defect`; `summary.json`, whose `sha256` names what is
+    learned from. Raises `DataError` for settings or data that cannot be used.
     """
     rows = read_table(raw / "index.csv")
     labelled, unlabelled = [row for row in rows if row["label"]], [row for row in rows if not row["label"]]
@@ -56,6 +57,7 @@ def prepare(
         "unlabelled": len(unlabelled),
         "groups": len({row["group"] for row in labelled}),
         **label_maps.summary(),
+        "sha256": digest([output / "train", output / "val"], output),
     }
     write_json(output / "summary.json", summary)
     return summary

@@ -1,5 +1,6 @@
 """The task of a classifier: label-smoothed cross-entropy, AdamW, warm-up cosine (cable paper, equations 7 to 10)."""
 
+import dataclasses
 from dataclasses import dataclass
 
 import lightning
@@ -9,9 +10,9 @@ from torchmetrics import MetricCollection
 from torchmetrics.classification import MulticlassAccuracy, MulticlassF1Score, MulticlassRecall
 
 from defectdistill.models.normalise import normalise
-from defectdistill.models.students import Student
+from defectdistill.models.students import Student, build_student
 from defectdistill.training.distributed import batch_weight
-from defectdistill.training.fit import EPOCH, mean_over
+from defectdistill.training.fit import EPOCH, mean_over, seed_everything
 from defectdistill.training.schedule import warmup_cosine
 
 
@@ -40,6 +41,14 @@ def classification_metrics(classes: int, prefix: str) -> MetricCollection:
         },
         prefix=prefix,
     )
+
+
+def classification_task(settings: dict, classes: int) -> "ClassificationTask":
+    """Return the task that section `student` of params.yaml describes, with its student's first weights by its seed."""
+    seed_everything(settings["seed"])
+    student = build_student(settings["arch"], classes, settings["weights"])
+    rates = {field.name: settings[field.name] for field in dataclasses.fields(Optimisation)}
+    return ClassificationTask(student, classes, Optimisation(**rates))
 
 
 class ClassificationTask(lightning.LightningModule):

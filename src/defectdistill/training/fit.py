@@ -1,28 +1,36 @@
-"""Train a task with Lightning, keep the best weights, and return what each epoch measured."""
+"""Train a task with Lightning, keep the best weights, and return what each epoch measured.
+
+After every epoch all that the next one depends on is on disk; a training that was killed goes on from there and ends
+in the same bytes.
+"""
 
 import csv
 import logging
 import math
-import tempfile
 import warnings
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import lightning
 import torch
 from lightning.pytorch.callbacks import Callback, EarlyStopping, ModelCheckpoint, TQDMProgressBar
+from lightning.pytorch.plugins import TorchCheckpointIO
 from torch.utils.data import DataLoader
 
+from defectdistill.files import replacing
 from defectdistill.training.compute import Machine
 from defectdistill.training.distributed import layer_sync
 
 logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)  # no advertisements in a stage's output
 # Batches come out of memory-mapped arrays whole: worker processes would only copy them.
 warnings.filterwarnings("ignore", message=".*does not have many workers.*")
+warnings.filterwarnings("ignore", message="Checkpoint directory .* exists and is not empty")  # a restart's does
 warnings.filterwarnings("ignore", message=".*isinstance.treespec, LeafSpec.*")  # Lightning's own, of no use to a user
 
 EPOCH = {"on_step": False, "on_epoch": True}  # how a task logs everything: one value an epoch, which History collects
 PRECISIONS = {"fp32": "32-true", "bf16": "bf16-mixed"}
+RESUME, BEST = "resume", "best"  # the files (.ckpt) in a training's folder
 
 
 def mean_over(images: int) -> dict:
@@ -53,6 +61,48 @@ class History(Callback):
         self.rows.append({"epoch": trainer.current_epoch, "learning_rate": rate, **row})
         self.on_epoch(self.rows[-1])
 
+    def state_dict(self) -> dict[str, Any]:
+        """Return the rows, for the checkpoint."""
+        return {"rows": self.rows}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Take over the rows of a training that was killed, and hand them on again."""
+        self.rows = state_dict["rows"]
+        for row in self.rows:
+            self.on_epoch(row)
+
+
+class Restartable(Callback):
+    """What Lightning's checkpoints leave out: the state of the random numbers, and that a training had stopped early.
+
+    Every epoch begins with its own seed, so that dropout in the tenth does not depend on whether the ninth ran in the
+    same process.
+    """
+
+    def __init__(self, seed: int, early: EarlyStopping):
+        self.seed, self.early = seed, early
+
+    def on_train_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
+        """Stop again at once where the killed training had stopped and was about to finish."""
+        trainer.should_stop = self.early.wait_count >= self.early.patience
+
+    def on_train_batch_start(
+        self, trainer: lightning.Trainer, pl_module: lightning.LightningModule, batch: Any, batch_idx: int
+    ) -> None:
+        """Seed the epoch at its first batch: whether its loader has drawn a number before differs after a restart."""
+        if batch_idx == 0:
+            torch.manual_seed(self.seed + trainer.current_epoch)
+
+
+class WholeCheckpoints(TorchCheckpointIO):
+    """Writes a checkpoint whole or not at all (Lightning's own way is no single step where /tmp is another disk)."""
+
+    def save_checkpoint(self, checkpoint: dict[str, Any], path: str, storage_options: Any = None) -> None:
+        """Write beside the earlier file, then take its place."""
+        Path(path).parent.mkdir(parents=True, exist_ok=True)
+        with replacing(Path(path)) as beside:
+            torch.save(checkpoint, beside)
+
 
 def seed_everything(seed: int) -> None:
     """Seed Python, NumPy and torch: call it before the model is built."""
@@ -64,54 +114,67 @@ def fit(
     train: DataLoader,
     validation: DataLoader,
     *,
+    folder: Path,
+    history: Path,
+    seed: int,
     epochs: int,
-    monitor: str,
-    mode: str,
     patience: int,
+    monitor: tuple[str, str],
     machine: Machine,
     on_epoch: Callable[[dict[str, float]], None] = lambda row: None,
 ) -> list[dict[str, float]]:
-    """Train `task` in place and return its history, one row an epoch.
+    """Train `task` in place, write its `history` (CSV) and return it, one row an epoch.
 
-    The weights of the epoch with the best `monitor` ('min' or 'max' by `mode`) are loaded at the end; training stops
-    after `patience` epochs without a better one. With several processes each takes its share of every batch, and what
-    counts afterwards is in the main one. Raises ValueError if the loss stops being finite.
+    The weights of the epoch with the best `monitor` (its name, 'min' or 'max') are loaded at the end; training stops
+    after `patience` epochs without a better one. `folder` holds the checkpoints, and a training that finds one there
+    goes on from it: `on_epoch` then gets the earlier rows again. With several processes each takes its share of every
+    batch, and what counts afterwards is in the main one. Raises ValueError if the loss stops being finite.
     """
+    check_shares(train, validation, machine)
+    watched, mode = monitor
+    task.to(memory_format=torch.channels_last)
+    rows, early = History(on_epoch), EarlyStopping(watched, mode=mode, patience=patience)
+    always = {"dirpath": folder, "save_on_train_epoch_end": True, "enable_version_counter": False}
+    trainer = lightning.Trainer(
+        max_epochs=epochs,
+        accelerator=machine.accelerator,
+        devices=machine.devices,
+        num_nodes=machine.nodes,
+        strategy="ddp" if machine.processes > 1 else "auto",
+        plugins=[WholeCheckpoints(), *([layer_sync(machine.accelerator)] if machine.processes > 1 else [])],
+        use_distributed_sampler=False,  # the loaders share out their batches
+        precision=PRECISIONS[machine.precision],
+        callbacks=[
+            rows,
+            early,
+            Restartable(seed, early),
+            TQDMProgressBar(refresh_rate=10),
+            ModelCheckpoint(filename=BEST, monitor=watched, mode=mode, save_weights_only=True, **always),
+            ModelCheckpoint(filename=RESUME, **always),  # after the best, so that it knows of it
+        ],
+        deterministic="warn",
+        logger=False,
+        enable_model_summary=False,
+        num_sanity_val_steps=0,
+    )
+    begun = folder / f"{RESUME}.ckpt"
+    trainer.fit(task, train, validation, ckpt_path=begun if begun.exists() else None, weights_only=True)
+    if trainer.is_global_zero:
+        best = torch.load(folder / f"{BEST}.ckpt", weights_only=True, map_location="cpu")
+        task.load_state_dict(best["state_dict"])
+        write_history(history, rows.rows)
+    task.eval()
+    return rows.rows
+
+
+def check_shares(train: DataLoader, validation: DataLoader, machine: Machine) -> None:
+    """Raise ValueError where a batch or the validation split has fewer images than there are processes."""
     smallest = min(len(validation.dataset), *(loader.sampler.batch_size for loader in (train, validation)))
     if machine.processes > smallest:
         raise ValueError(
             f"{machine.processes} processes for batches or a validation split of {smallest} images: each needs one; "
             "lower compute.devices or compute.nodes, or raise the batch size"
         )
-    task.to(memory_format=torch.channels_last)
-    history = History(on_epoch)
-    with tempfile.TemporaryDirectory() as folder:
-        best = ModelCheckpoint(folder, monitor=monitor, mode=mode, save_top_k=1, save_weights_only=True)
-        trainer = lightning.Trainer(
-            max_epochs=epochs,
-            accelerator=machine.accelerator,
-            devices=machine.devices,
-            num_nodes=machine.nodes,
-            strategy="ddp" if machine.processes > 1 else "auto",
-            plugins=[layer_sync(machine.accelerator)] if machine.processes > 1 else None,
-            use_distributed_sampler=False,  # the loaders share out their batches
-            precision=PRECISIONS[machine.precision],
-            callbacks=[
-                history,
-                best,
-                EarlyStopping(monitor, mode=mode, patience=patience),
-                TQDMProgressBar(refresh_rate=10),
-            ],
-            deterministic="warn",
-            logger=False,
-            enable_model_summary=False,
-            num_sanity_val_steps=0,
-        )
-        trainer.fit(task, train, validation)
-        if trainer.is_global_zero:
-            task.load_state_dict(torch.load(best.best_model_path, weights_only=True, map_location="cpu")["state_dict"])
-    task.eval()
-    return history.rows
 
 
 def write_history(path: Path, rows: list[dict[str, float]]) -> None:

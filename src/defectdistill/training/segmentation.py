@@ -1,5 +1,7 @@
 """The task of the teacher: segment the defect, binary or one channel a class, judged by Dice and IoU."""
 
+import sys
+
 import lightning
 import torch
 from torch import nn
@@ -8,8 +10,9 @@ from torchmetrics.classification import BinaryF1Score, BinaryJaccardIndex
 
 from defectdistill.models.normalise import normalise
 from defectdistill.models.segmenter import defect_logits
+from defectdistill.models.unet3plus import build_teacher
 from defectdistill.training.distributed import batch_weight
-from defectdistill.training.fit import EPOCH, mean_over
+from defectdistill.training.fit import EPOCH, mean_over, seed_everything
 
 
 class SegmentationLoss(nn.Module):
@@ -37,6 +40,20 @@ def segmentation_target(masks: torch.Tensor, channels: int) -> torch.Tensor:
         return (masks > 0).float().unsqueeze(1)
     classes = torch.arange(1, channels + 1, device=masks.device, dtype=masks.dtype)
     return (masks.unsqueeze(1) == classes[:, None, None]).float()
+
+
+def segmentation_task(settings: dict, channels: int) -> "SegmentationTask":
+    """Return the task that section `teacher` of params.yaml describes, with its network's first weights by its seed."""
+    seed_everything(settings["seed"])
+    network = build_teacher(settings["encoder"], settings["width"], channels, settings["weights"])
+    return SegmentationTask(network, channels, settings["loss"], settings["lr"])
+
+
+def warn_of_nothing_found(history: list[dict[str, float]]) -> None:
+    """Say so if no epoch of a training found a defect on the validation split."""
+    if not any(row["val_dice"] for row in history):
+        advice = "try teacher.loss=bce_dice, more epochs, larger images"
+        print(f"the teacher found no defect on the validation split: it has little to teach; {advice}", file=sys.stderr)
 
 
 class SegmentationTask(lightning.LightningModule):

@@ -1,0 +1,77 @@
+"""The MLflow store: where it is, and a client of it. The only module of the stages that imports mlflow.
+
+The store is an SQLite file at the repository's root unless MLFLOW_TRACKING_URI says otherwise: DVC_ROOT, not the
+working directory, which under `dvc exp run --temp` and in the queue is a copy that is thrown away.
+"""
+
+import os
+import sqlite3
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock
+
+# Set before the import, which reads them: no telemetry, and a dead server may cost seconds, not minutes.
+for _name, _value in {
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+    "DO_NOT_TRACK": "true",
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
+    "MLFLOW_HTTP_REQUEST_TIMEOUT": "5",
+    "MLFLOW_LOGGING_LEVEL": "WARNING",
+}.items():
+    os.environ.setdefault(_name, _value)
+
+EXPERIMENT, STAGES = "defectdistill", "defectdistill-stages"
+SQLITE = "sqlite:///"
+
+
+def root() -> Path:
+    """Return the main repository's root: what DVC says, also from inside a temporary copy, else the folder here."""
+    return Path(os.environ.get("DVC_ROOT") or ".").resolve()
+
+
+def tracking_uri() -> str:
+    """Return the store's address; a relative SQLite path is taken from the root."""
+    uri = os.environ.get("MLFLOW_TRACKING_URI") or "sqlite:///mlflow.db"
+    if uri.startswith(SQLITE) and not uri.startswith(SQLITE + "/"):
+        return SQLITE + str(root() / uri.removeprefix(SQLITE))
+    return uri
+
+
+def is_local() -> bool:
+    """Whether the store is a file here, which answers at once or not at all."""
+    return tracking_uri().startswith(SQLITE)
+
+
+def connect() -> Any:
+    """Return a client of the store with both experiments there, creating an SQLite store one process at a time."""
+    from mlflow import MlflowClient
+
+    uri = tracking_uri()
+    if not is_local():
+        client = MlflowClient(tracking_uri=uri)
+        make_experiments(client, None)
+        return client
+    database = Path(uri.removeprefix(SQLITE))
+    lock = root() / ".dvc" / "tmp" / "mlflow.lock"
+    lock.parent.mkdir(parents=True, exist_ok=True)
+    database.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(lock):  # two processes that create the same fresh store at once kill each other
+        client = MlflowClient(tracking_uri=uri)
+        if make_experiments(client, (root() / "mlartifacts").as_uri()):
+            with sqlite3.connect(database) as connection:
+                connection.execute("PRAGMA journal_mode=WAL")  # three times faster with four writers
+    return client
+
+
+def make_experiments(client: Any, artifacts: str | None) -> bool:
+    """Create the experiments that are missing and restore those that were deleted; whether one was created."""
+    created = False
+    for name in (EXPERIMENT, STAGES):
+        found = client.get_experiment_by_name(name)
+        if found is None:
+            client.create_experiment(name, artifact_location=artifacts)
+            created = True
+        elif found.lifecycle_stage == "deleted":
+            client.restore_experiment(found.experiment_id)
+    return created
