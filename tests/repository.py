@@ -3,8 +3,11 @@
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
+import time
+from collections.abc import Callable
 from pathlib import Path
 
 from mlflow import MlflowClient
@@ -109,3 +112,36 @@ def runs(folder: Path, experiment: str = "defectdistill") -> list:
 def executed(output: str) -> list[str]:
     """Return the stages that a dvc command ran, in order, from what it printed."""
     return re.findall(r"Running stage '([^']+)'", output)
+
+
+def kill_in(folder: Path, stage: str, only_dvc: bool) -> None:
+    """Start `dvc repro` and kill it, or it and all that it started, once a stage has trained an epoch."""
+    dvc = subprocess.Popen(
+        "exec dvc repro",
+        shell=True,
+        cwd=folder,
+        env=environment(),
+        start_new_session=True,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    trainings = folder / ".dvc/tmp/defectdistill/trainings"
+    wait_for(lambda: dvc.poll() is not None or list(trainings.glob(f"{stage}-*/resume.ckpt")), "an epoch")
+    assert dvc.poll() is None, "dvc ended before it was killed"
+    (os.kill if only_dvc else os.killpg)(dvc.pid, signal.SIGKILL)
+    dvc.wait()
+
+
+def run_queue(folder: Path, jobs: int) -> None:
+    """Run the queued experiments, `jobs` at a time, to the end of the last."""
+    run(f"dvc queue start -j {jobs}", folder)
+    wait_for(lambda: not re.search("Queued|Running", run("dvc queue status", folder)), "the queue's end", 2.0)
+    assert "Failed" not in run("dvc queue status", folder)
+
+
+def wait_for(reached: Callable[[], object], what: str, pause: float = 0.02, limit: float = 900.0) -> None:
+    """Ask until it is so."""
+    begin = time.monotonic()
+    while not reached():
+        assert time.monotonic() - begin < limit, f"waited {limit:.0f} s for {what}"
+        time.sleep(pause)

@@ -8,7 +8,19 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from repository import PROJECT, STAGES, TINY, YAML_12, executed, make_repository, run, runs, store
+from repository import (
+    PROJECT,
+    STAGES,
+    TINY,
+    YAML_12,
+    executed,
+    kill_in,
+    make_repository,
+    run,
+    run_queue,
+    runs,
+    store,
+)
 
 # Modules that cannot change a result, and packages' empty files: no dependencies.
 LEFT_OUT = {"__init__.py", "params.py", "sections.py"}
@@ -42,6 +54,19 @@ def link(folder: Path, stage: str) -> str:
     experiment = "defectdistill" if stage == "evaluate" else "defectdistill-stages"
     (found,) = [run for run in runs(folder, experiment) if run.data.tags["defectdistill.run"] == key]
     return found.info.run_id
+
+
+def complete(folder: Path, betas: dict[str, str]) -> bool:
+    """Whether each of the named experiments has one finished row with its beta, its scores and its report."""
+    for name, beta in betas.items():
+        (row,) = [entry for entry in runs(folder) if entry.info.run_name == name]
+        assert (row.info.status, row.data.params["distill.beta"]) == ("FINISHED", beta)
+        assert {"test/macro_f1", "baseline/test/macro_f1", "teacher/dice"} <= set(row.data.metrics)
+        assert {f"stage/{stage}" for stage in STAGES[1:-1]} <= set(row.data.tags)
+        names = {item.path for item in store(folder).list_artifacts(row.info.run_id)}
+        assert {"report.html", "figures", "plots", "evaluate.json"} <= names
+        assert Path(row.info.artifact_uri.removeprefix("file://")).is_relative_to(folder / "mlartifacts")
+    return True
 
 
 def outputs(folder: Path) -> dict[str, str]:
@@ -116,13 +141,25 @@ def test_stages_run_their_own_checkout_and_not_the_installed_package(ran):
     assert not [name for name in files if name.startswith(str(PROJECT / "src"))]
 
 
-def test_two_processes_give_the_same_bytes(ran, tmp_path):
+def test_killed_twice_it_ends_in_the_same_bytes(ran, tmp_path):
+    """Only dvc is killed while the teacher trains, then everything while the student does; each time it goes on."""
     again = make_repository(tmp_path / "again", TINY)
-    run("dvc repro", again)
+    kill_in(again, "teacher", only_dvc=True)
+    kill_in(again, "distill", only_dvc=False)  # at once: the orphan of the first kill must not be in the way
+    assert executed(run("dvc repro", again)) == ["distill", "evaluate"]
     first, second = outputs(ran[0]), outputs(again)
     assert set(first) == set(second)
     assert [name for name in first if first[name] != second[name]] == []
     assert len(first) > 60
+    found = runs(again, "defectdistill-stages") + runs(again)
+    assert {entry.info.status for entry in found} == {"FINISHED"}
+    assert sorted(entry.data.tags["stage"] for entry in found) == sorted(set(STAGES) - {"check"})
+    for entry in found:
+        if entry.data.tags["stage"] in ("teacher", "distill"):
+            steps = [metric.step for metric in store(again).get_metric_history(entry.info.run_id, "val_loss")]
+            assert steps == [0, 1]
+    assert not list((again / ".dvc/tmp/defectdistill/trainings").rglob("*.ckpt"))
+    assert not list((again / ".dvc/tmp/tracking").iterdir())
 
 
 def test_mlflow_holds_a_run_a_stage_and_one_complete_run(ran):
@@ -168,25 +205,28 @@ def test_back_at_the_old_beta_everything_comes_from_the_cache(ran):
     assert link(folder, "evaluate") == first.info.run_id
 
 
-def test_temporary_and_queued_experiments_end_in_the_one_store(ran):
+def test_an_experiment_in_a_temporary_copy_ends_in_the_one_store(ran):
     folder = ran[0]
     run("dvc exp run --temp --name in-temp -S distill.beta=0.2", folder)
-    run("dvc exp run --queue --name queued-a -S distill.beta=0.11", folder)
-    run("dvc exp run --queue --name queued-b -S distill.beta=0.12", folder)
-    run("dvc queue start && dvc queue status && dvc queue logs queued-a --follow || true", folder)
-    for _ in range(120):
-        status = run("dvc queue status", folder)
-        if "Queued" not in status and "Running" not in status:
-            break
-        run("sleep 2", folder)
-    assert "Failed" not in status
-    found = {entry.info.run_name: entry for entry in runs(folder)}
-    for name, beta in {"in-temp": "0.2", "queued-a": "0.11", "queued-b": "0.12"}.items():
-        assert found[name].data.params["distill.beta"] == beta
-        assert found[name].info.status == "FINISHED"
-        report = [item.path for item in store(folder).list_artifacts(found[name].info.run_id)]
-        assert "report.html" in report
-        assert Path(found[name].info.artifact_uri.removeprefix("file://")).is_relative_to(folder / "mlartifacts")
+    assert complete(folder, {"in-temp": "0.2"})
+
+
+def test_queued_experiments_train_a_shared_teacher_once_with_the_code_they_were_queued_with(ran):
+    folder = ran[0]
+    betas = {"queued-a": "0.11", "queued-b": "0.12", "queued-c": "0.13"}
+    for name, beta in betas.items():
+        run(f"dvc exp run --queue --name {name} -S teacher.lr=0.002 -S distill.beta={beta}", folder)
+    (folder / "src/defectdistill/training/segmentation.py").write_text("raise RuntimeError('edited meanwhile')\n")
+    try:
+        run_queue(folder, 3)
+    finally:
+        run("git checkout -q src", folder)
+    assert complete(folder, betas)
+    shared = [entry for entry in runs(folder, "defectdistill-stages") if entry.data.params.get("teacher.lr") == "0.002"]
+    assert [entry.data.tags["stage"] for entry in shared] == ["teacher"]
+    assert shared[0].info.status == "FINISHED"
+    rows = [entry for entry in runs(folder) if entry.info.run_name in betas]
+    assert {entry.data.tags["stage/teacher"] for entry in rows} == {shared[0].info.run_id}
 
 
 @pytest.mark.parametrize(

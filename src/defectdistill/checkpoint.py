@@ -10,8 +10,11 @@ from pathlib import Path
 
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
+from safetensors.torch import save as serialise
 from torch import nn
+
+from defectdistill.files import writing
 
 WEIGHTS, MODEL = "weights.safetensors", "model.json"
 
@@ -22,7 +25,9 @@ def save(folder: Path, state: dict[str, torch.Tensor], config: dict) -> None:
     The same tensors and config give the same bytes.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    save_file({key: value.detach().cpu().contiguous() for key, value in state.items()}, folder / WEIGHTS)
+    weights = serialise({key: value.detach().cpu().contiguous() for key, value in state.items()})
+    with writing(folder / WEIGHTS):
+        (folder / WEIGHTS).write_bytes(weights)
     (folder / MODEL).write_text(json.dumps(config, indent=2, sort_keys=True) + "\n")
 
 

@@ -10,6 +10,17 @@ BLOCK = 1 << 22  # bytes read at a time
 
 
 @contextmanager
+def writing(path: Path) -> Iterator[None]:
+    """Name `path` in an error of the disk that names none: the system tells where only when a file is opened."""
+    try:
+        yield
+    except OSError as error:
+        if error.filename is not None or error.errno is None:
+            raise
+        raise OSError(error.errno, error.strerror, str(path)) from error
+
+
+@contextmanager
 def replacing(path: Path) -> Iterator[Path]:
     """Yield a path beside `path` to write to; what stands there at the end takes its place in one step.
 
@@ -17,10 +28,11 @@ def replacing(path: Path) -> Iterator[Path]:
     """
     beside = path.with_name(f".{path.name}.new")
     try:
-        yield beside
-        with open(beside, "rb") as written:
-            os.fsync(written.fileno())  # or a machine that loses power may keep the name without the content
-        os.replace(beside, path)
+        with writing(path):
+            yield beside
+            with open(beside, "rb") as written:
+                os.fsync(written.fileno())  # or a machine that loses power may keep the name without the content
+            os.replace(beside, path)
     finally:
         beside.unlink(missing_ok=True)
 

@@ -1,5 +1,6 @@
 """Run a stage: alone in its folder, and with errors that say in a line what this library refuses on purpose."""
 
+import errno
 import hashlib
 import os
 import shutil
@@ -12,14 +13,16 @@ from filelock import FileLock
 
 from defectdistill.processes import end_with_dvc, is_main_process
 
+STORAGE = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM}
 LIBRARY = Path(__file__).resolve().parent
 
 
 def run_stage(name: str, main: Callable[[], None], outputs: Iterable[str] = ()) -> None:
     """Call `main` with `outputs` cleared, one process at a time in a folder; it ends with the dvc that started it.
 
-    A ValueError or OSError that was raised in this library exits with `name: message`. An error from inside another
-    library is a bug, ours or theirs, and its traceback is needed.
+    A ValueError or OSError that was raised in this library exits with `name: message`, and so does a disk that is full
+    or may not be written to. Any other error from inside another library is a bug, ours or theirs, and its traceback
+    is needed.
     """
     end_with_dvc()
     try:
@@ -30,10 +33,23 @@ def run_stage(name: str, main: Callable[[], None], outputs: Iterable[str] = ()) 
             clear(outputs)
             main()
     except (ValueError, OSError) as error:
+        if isinstance(error, OSError) and error.errno in STORAGE:
+            sys.exit(f"{name}: {unwritable(error, outputs)}")
         raised_in = traceback.extract_tb(error.__traceback__)[-1].filename
         if not Path(raised_in).is_relative_to(LIBRARY):
             raise
         sys.exit(f"{name}: {error}")
+
+
+def unwritable(error: OSError, outputs: Iterable[str]) -> str:
+    """Return in words where the disk refused, why, and that nothing earlier is lost."""
+    where = error.filename or f"one of {', '.join(outputs)} in {Path.cwd()}"
+    free = shutil.disk_usage(Path.cwd()).free
+    return (
+        f"{where} cannot be written or read: {error.strerror} ({free / 1e9:.2f} GB are free in {Path.cwd()}). Make "
+        "room, or give the right to; what earlier stages made is untouched, and what this one made before is in DVC's "
+        "cache: `dvc checkout` brings it back"
+    )
 
 
 def scratch() -> Path:

@@ -13,7 +13,7 @@ from torchvision import tv_tensors
 from torchvision.transforms import v2
 from tqdm import tqdm
 
-from defectdistill.data.packed import INDEX, open_array, read_index
+from defectdistill.data.packed import INDEX, create_array, open_array, read_index
 from defectdistill.data.tables import write_table
 
 
@@ -76,8 +76,8 @@ def augment(source: Path, output: Path, copies: int, seed: int, **settings: floa
     each = copies + 1
     output.mkdir(parents=True, exist_ok=True)
     shape = (len(images) * each, *images.shape[1:])
-    all_images = np.lib.format.open_memmap(output / "images.npy", "w+", np.uint8, shape)
-    all_masks = np.lib.format.open_memmap(output / "masks.npy", "w+", np.uint8, shape[:3])
+    all_images = create_array(output / "images.npy", np.uint8, shape)
+    all_masks = create_array(output / "masks.npy", np.uint8, shape[:3])
     index = []
     for row, entry in enumerate(tqdm(rows, desc="augmenting", unit="image")):
         image, mask = np.array(images[row]), np.array(masks[row])

@@ -1,6 +1,7 @@
 """Packed arrays on disk: memory-mapped, read by whole batches, written in one pass and moved into place at the end."""
 
 import hashlib
+import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from defectdistill.data.tables import read_table
+from defectdistill.files import writing
 
 INDEX = "index.csv"
 
@@ -25,6 +27,19 @@ def open_array(path: Path) -> np.ndarray:
         return np.load(path, mmap_mode="r") if path.stat().st_size > 128 else np.load(path)
     except (ValueError, OSError) as error:
         raise type(error)(f"{path} cannot be read ({error}); restore it with `dvc checkout` or `dvc repro`") from error
+
+
+def create_array(path: Path, dtype: type, shape: tuple[int, ...]) -> np.ndarray:
+    """Return a new .npy file memory-mapped for writing, whose room on the disk is taken.
+
+    Without that, filling it on a full disk would end the process by a signal; so it is an OSError here, with the path.
+    """
+    with writing(path):
+        array = np.lib.format.open_memmap(path, "w+", dtype, shape)
+        if hasattr(os, "posix_fallocate"):
+            with open(path, "r+b") as file:
+                os.posix_fallocate(file.fileno(), 0, path.stat().st_size)
+    return array
 
 
 def labels_of(folder: Path) -> np.ndarray:
@@ -50,6 +65,10 @@ def replaced_folder(folder: Path) -> Iterator[Path]:
     partial = folder.with_name(f".{folder.name}.partial")
     shutil.rmtree(partial, ignore_errors=True)
     partial.mkdir(parents=True)
-    yield partial
+    try:
+        yield partial
+    except BaseException:
+        shutil.rmtree(partial, ignore_errors=True)
+        raise
     shutil.rmtree(folder, ignore_errors=True)
     partial.rename(folder)

@@ -5,13 +5,13 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-from numpy.lib.format import open_memmap
 from tqdm import tqdm
 
 from defectdistill.data.errors import DataError
 from defectdistill.data.images import decode_image
 from defectdistill.data.label_maps import LabelMaps
 from defectdistill.data.masks import Table
+from defectdistill.data.packed import create_array
 from defectdistill.data.preprocess import resize as resize_image
 from defectdistill.data.split import SIDES, grouped_split
 from defectdistill.data.tables import read_json, read_table, write_json, write_table
@@ -81,8 +81,8 @@ def _counts(rows: list[dict[str, str]], sides: Sequence[str]) -> dict[str, dict[
 def _write_side(rows: list[dict[str, str]], raw: Path, folder: Path, label_maps: LabelMaps, progress: tqdm) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     size = label_maps.size
-    images = open_memmap(folder / "images.npy", "w+", np.uint8, (len(rows), size, size, 3))
-    masks = open_memmap(folder / "masks.npy", "w+", np.uint8, (len(rows), size, size))
+    images = create_array(folder / "images.npy", np.uint8, (len(rows), size, size, 3))
+    masks = create_array(folder / "masks.npy", np.uint8, (len(rows), size, size))
     index = []
     for position, row in enumerate(rows):
         image = decode_image((raw / row["image"]).read_bytes())
@@ -97,7 +97,7 @@ def _write_unlabelled(
     rows: list[dict[str, str]], raw: Path, folder: Path, size: int, resize: str, progress: tqdm
 ) -> None:
     folder.mkdir(parents=True, exist_ok=True)
-    images = open_memmap(folder / "images.npy", "w+", np.uint8, (len(rows), size, size, 3))
+    images = create_array(folder / "images.npy", np.uint8, (len(rows), size, size, 3))
     for position, row in enumerate(rows):
         images[position] = resize_image(decode_image((raw / row["image"]).read_bytes()), size, resize)
         progress.update()

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
-from defectdistill.data.packed import fingerprint, open_array, replaced_folder
+from defectdistill.data.packed import create_array, fingerprint, open_array, replaced_folder
 from defectdistill.distillation.feature_store import MANIFEST
 from defectdistill.distillation.frozen_teacher import FrozenTeacher
 from defectdistill.models.normalise import normalise
@@ -73,6 +73,6 @@ def write_features(folder: Path, teacher: FrozenTeacher, source: Path, batch_siz
             name = f"stride{stride}"
             if name not in arrays:
                 shape = (len(images), *values.shape[1:])
-                arrays[name] = np.lib.format.open_memmap(folder / f"{name}.npy", "w+", values.dtype, shape)
+                arrays[name] = create_array(folder / f"{name}.npy", values.dtype, shape)
             arrays[name][start : start + batch_size] = values
     return {name: {"stride": int(name.removeprefix("stride")), "shape": list(a.shape)} for name, a in arrays.items()}

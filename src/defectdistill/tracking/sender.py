@@ -88,17 +88,26 @@ class Sender(threading.Thread):
         if required:
             raise self.unreachable()
         print(
-            f"MLflow at {tracking_uri()} did not take everything ({self.error or 'too slow'}); it is kept and "
+            f"MLflow at {tracking_uri()} did not take everything ({self.reason()}); it is kept and "
             "goes out with the next stage, or by `defectdistill sync`",
             file=sys.stderr,
         )
 
+    def reason(self) -> str:
+        """Return in a line why the store did not take everything."""
+        return first_line(self.error) if self.error else "too slow"
+
     def unreachable(self) -> Unreachable:
         """Return the error that says what is wrong and what to do."""
         return Unreachable(
-            f"MLflow at {tracking_uri()} does not answer ({self.error or 'too slow'}), and tracking.required is true: "
+            f"MLflow at {tracking_uri()} does not answer ({self.reason()}), and tracking.required is true: "
             "start the server, or set tracking.required: false; what was measured is kept"
         )
+
+
+def first_line(error: Exception) -> str:
+    """Return an error's message without what database libraries add to it."""
+    return str(error).split("\n")[0] or type(error).__name__
 
 
 def send_left() -> tuple[int, list[str], int]:
@@ -111,7 +120,7 @@ def send_left() -> tuple[int, list[str], int]:
         sent = deliver_left(delivery)
     except Exception as error:  # whatever a store can fail with
         raise Unreachable(
-            f"MLflow at {tracking_uri()} does not take what {len(waiting())} runs have to say ({error}); it is kept: "
-            "start the server, or set MLFLOW_TRACKING_URI, and try again"
+            f"MLflow at {tracking_uri()} does not take what {len(waiting())} runs have to say ({first_line(error)}); "
+            "it is kept: start the server, or set MLFLOW_TRACKING_URI, and try again"
         ) from error
     return sent, delivery.refused, len(waiting())

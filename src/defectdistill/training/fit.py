@@ -5,6 +5,7 @@ in the same bytes.
 """
 
 import csv
+import io
 import logging
 import math
 import warnings
@@ -100,8 +101,10 @@ class WholeCheckpoints(TorchCheckpointIO):
     def save_checkpoint(self, checkpoint: dict[str, Any], path: str, storage_options: Any = None) -> None:
         """Write beside the earlier file, then take its place."""
         Path(path).parent.mkdir(parents=True, exist_ok=True)
+        content = io.BytesIO()
+        torch.save(checkpoint, content)  # into memory: torch would not say that a disk is full
         with replacing(Path(path)) as beside:
-            torch.save(checkpoint, beside)
+            beside.write_bytes(content.getbuffer())
 
 
 def seed_everything(seed: int) -> None:
