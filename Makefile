@@ -3,18 +3,18 @@ PYTHON ?= python3
 BIN := .venv/bin
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: install repro test ui clean
+.PHONY: install repro test audit ui clean
 
 install: .venv/.installed  ## make .venv with everything that the pipeline needs
 
 .venv/.installed: pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt uv
-	$(BIN)/uv pip install --quiet --python $(BIN)/python --constraint constraints.txt --editable .
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --constraint constraints.txt --build-constraint constraints.txt --editable .
 	touch $@
 
 .venv/.installed-dev: .venv/.installed
-	$(BIN)/uv pip install --quiet --python $(BIN)/python --constraint constraints.txt --editable '.[dev]'
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --constraint constraints.txt --build-constraint constraints.txt --editable '.[dev]'
 	touch $@
 
 repro: install  ## run the pipeline: from photographs to metrics/report.html
@@ -24,6 +24,15 @@ test: .venv/.installed-dev  ## lint, and all tests
 	ruff check .
 	ruff format --check .
 	pytest -n auto --dist loadfile -m "not gpu"
+
+# An environment of its own, small: what is checked are the pinned versions, not what happens to be installed.
+.venv-audit/.installed: constraints.txt
+	test -x .venv-audit/bin/python || $(PYTHON) -m venv .venv-audit
+	.venv-audit/bin/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt pip-audit
+	touch $@
+
+audit: .venv-audit/.installed  ## look up every pinned version among the known vulnerabilities (needs the network)
+	.venv-audit/bin/pip-audit --requirement constraints.txt --no-deps --disable-pip --strict --progress-spinner off
 
 ui: install  ## compare the experiments in the browser, on this machine only
 	MLFLOW_DISABLE_TELEMETRY=true DO_NOT_TRACK=true mlflow ui --host 127.0.0.1 --port 5000 \

@@ -8,7 +8,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "src"))
 from defectdistill import checkpoint
 from defectdistill.distillation.feature_writer import write_store
 from defectdistill.distillation.frozen_teacher import freeze
-from defectdistill.models.unet3plus import UNet3Plus
+from defectdistill.models.segmenter import load_teacher
 from defectdistill.params import load_params
 from defectdistill.stage import run_stage
 from defectdistill.tracking.runs import stage_run
@@ -22,9 +22,8 @@ def main() -> None:
     params = load_params()
     machine = set_up(**params.compute.model_dump(exclude={"devices", "nodes"}))
     source = Path("models/teacher")
-    config = checkpoint.read_config(source)["unet3plus"]
     with stage_run("freeze", params.flat("freeze", "compute"), params.tracking.required) as run:
-        network = checkpoint.load_into(UNet3Plus(**config), source)
+        network, config = load_teacher(source)
         teacher = freeze(network, config, params.freeze.levels).to(machine.device)
         teacher.save(Path("models/frozen_teacher"))
         manifest = write_store(

@@ -67,6 +67,13 @@ def test_every_dvc_command_of_the_docs_is_one():
         run(f"dvc {' '.join(known)} --help", PROJECT)
 
 
+def test_the_tests_that_the_page_on_safety_names_exist():
+    named = re.findall(r"`(tests/[\w/]+\.py)::(test_\w+)`", (PROJECT / "docs/safety.md").read_text())
+    assert len(named) > 15
+    for file, test in named:
+        assert re.search(rf"^def {test}\(", (PROJECT / file).read_text(), re.M), test
+
+
 def test_every_key_has_a_row_in_the_table_of_what_re_runs():
     text = (PROJECT / "docs/experiments.md").read_text()
     assert {f"`{key.split('.')[0]}.*`" for key in KEYS} <= set(re.findall(r"`\w+\.\*`", text))

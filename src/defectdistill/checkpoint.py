@@ -17,6 +17,10 @@ from torch import nn
 from defectdistill.files import writing
 
 WEIGHTS, MODEL = "weights.safetensors", "model.json"
+LARGEST_MODEL = 1_000_000  # bytes of model.json
+
+_FLOATS = (torch.float32, torch.float16, torch.bfloat16, torch.float64)
+_RESTORE = "restore it with `dvc checkout`"
 
 
 def save(folder: Path, state: dict[str, torch.Tensor], config: dict) -> None:
@@ -32,58 +36,81 @@ def save(folder: Path, state: dict[str, torch.Tensor], config: dict) -> None:
 
 
 def read_config(folder: Path) -> dict:
-    """Return the config of a checkpoint folder; raises FileNotFoundError or ValueError naming the file."""
+    """Return the config of a checkpoint folder; raises FileNotFoundError or ValueError naming the file.
+
+    What the config must hold is checked by `model_json.read_model_json`.
+    """
     path = Path(folder) / MODEL
     if not path.is_file():
         raise FileNotFoundError(f"{path} is missing: {folder} is no checkpoint folder ({MODEL} beside {WEIGHTS})")
+    if path.stat().st_size > LARGEST_MODEL:
+        raise ValueError(f"{path} has {path.stat().st_size} bytes, expected at most {LARGEST_MODEL}: {_RESTORE}")
     try:
-        return json.loads(path.read_text())
-    except ValueError as error:
-        raise ValueError(f"{path} is no JSON ({error}); restore it with `dvc checkout`") from error
+        config = json.loads(path.read_text(encoding="utf-8"))
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f"{path} is no JSON ({error}); {_RESTORE}") from error
+    if not isinstance(config, dict):
+        raise ValueError(f"{path} holds a {type(config).__name__}, expected an object with keys; {_RESTORE}")
+    return config
+
+
+def weights_file(path: Path) -> Path:
+    """Return the file with the weights of a checkpoint folder, or `path` itself; raises FileNotFoundError."""
+    file = path / WEIGHTS if path.is_dir() else path
+    if not file.is_file():
+        raise FileNotFoundError(f"weights {str(path)!r} not found: expected 'none', 'imagenet' or a safetensors file")
+    return file
 
 
 def read_weights(path: Path) -> dict[str, torch.Tensor]:
     """Return the tensors of a checkpoint folder or of a safetensors file; other formats are refused."""
-    file = path / WEIGHTS if path.is_dir() else path
-    if not file.is_file():
-        raise FileNotFoundError(f"weights {str(path)!r} not found: expected 'none', 'imagenet' or a safetensors file")
+    file = weights_file(path)
     try:
         return load_file(file)
     except SafetensorError as error:
         raise ValueError(
-            f"{file} is no safetensors file ({error}); pickled weights (.pt, .pth) can run code and are refused: "
-            "convert them with safetensors.torch.save_file"
+            f"{file} is no safetensors file, or a damaged one ({error}); {_RESTORE}; pickled weights "
+            "(.pt, .pth) can run code and are refused: convert them with safetensors.torch.save_file"
         ) from error
 
 
 def load_into(model: nn.Module, folder: Path) -> nn.Module:
-    """Load the weights of a checkpoint folder into `model`, which must fit exactly, and return it."""
-    try:
-        model.load_state_dict(read_weights(Path(folder)))
-    except RuntimeError as error:
-        raise ValueError(f"the weights in {folder} do not fit the model that its {MODEL} describes: {error}") from error
+    """Load the weights of a checkpoint folder into `model`, which must fit exactly, and return it.
+
+    Raises FileNotFoundError or ValueError naming the folder and what is missing, too much, of another shape or kind of
+    number, or not finite.
+    """
+    weights, own = read_weights(Path(folder)), model.state_dict()
+    unfit = [key for key in own.keys() | weights.keys() if not _fits(own.get(key), weights.get(key))]
+    if unfit:
+        first = min(unfit)
+        raise ValueError(
+            f"the weights in {folder} do not fit the model that its {MODEL} describes: {first} should be "
+            f"{_described(own.get(first))} and is {_described(weights.get(first))} ({len(unfit)} such in all); "
+            f"{MODEL} and {WEIGHTS} must come from one training: restore them with `dvc checkout`"
+        )
+    _check_finite(weights, str(folder))
+    model.load_state_dict(weights)
     return model
 
 
 def load_all_but_head(network: nn.Module, weights: dict[str, torch.Tensor], source: str) -> None:
     """Copy `weights` into `network`; the last parameterised module may differ in shape and then keeps its own.
 
-    Raises ValueError naming the first tensor that does not fit.
+    Raises ValueError naming the first tensor that does not fit, or is not finite.
     """
     own = network.state_dict()
     head = list(own)[-1].rpartition(".")[0]
-    unfit = [
-        key
-        for key, value in own.items()
-        if not key.startswith(f"{head}.") and (key not in weights or weights[key].shape != value.shape)
-    ]
+    unfit = [key for key, value in own.items() if not key.startswith(f"{head}.") and not _fits(value, weights.get(key))]
     if unfit:
-        have = tuple(weights[unfit[0]].shape) if unfit[0] in weights else "nothing"
+        first = unfit[0]
         raise ValueError(
-            f"{source} does not fit: {unfit[0]} should be {tuple(own[unfit[0]].shape)} and is {have} "
+            f"{source} does not fit: {first} should be {_described(own[first])} and is "
+            f"{_described(weights.get(first))} "
             f"({len(unfit)} of {len(own)} tensors do not fit); give weights of the same architecture"
         )
-    fitting = {key: value for key, value in weights.items() if key in own and value.shape == own[key].shape}
+    fitting = {key: value for key, value in weights.items() if _fits(own.get(key), value)}
+    _check_finite(fitting, source)
     network.load_state_dict(own | fitting)
 
 
@@ -93,3 +120,23 @@ def content_hash(folder: Path) -> str:
     for name in (MODEL, WEIGHTS):
         digest.update((Path(folder) / name).read_bytes())
     return digest.hexdigest()
+
+
+def _fits(own: torch.Tensor | None, given: torch.Tensor | None) -> bool:
+    if own is None or given is None or own.shape != given.shape:
+        return False
+    # Half precision may become full; whole numbers that would become weights are another file's.
+    return given.dtype in _FLOATS if own.is_floating_point() else given.dtype == own.dtype
+
+
+def _described(tensor: torch.Tensor | None) -> str:
+    return "nothing" if tensor is None else f"{str(tensor.dtype).removeprefix('torch.')} {tuple(tensor.shape)}"
+
+
+def _check_finite(weights: dict[str, torch.Tensor], source: str) -> None:
+    for key, value in weights.items():
+        if value.is_floating_point() and not torch.isfinite(value).all():
+            raise ValueError(
+                f"{source}: {key} holds values that are not finite (NaN or infinity): the training diverged or the "
+                "file is damaged; train again with a smaller learning rate, or restore the file"
+            )

@@ -13,6 +13,7 @@ import torch
 from defectdistill import checkpoint
 from defectdistill.data.preprocess import resize
 from defectdistill.evaluation.uncertainty import entropy
+from defectdistill.model_json import Classifier, build, read_model_json
 from defectdistill.models.normalise import normalise
 from defectdistill.models.students import Student, build_student
 
@@ -40,13 +41,10 @@ class Predictor:
     def load(cls, folder: str | Path, batch_size: int = 64) -> "Predictor":
         """Load a checkpoint folder of a student; raises FileNotFoundError or ValueError naming what does not fit."""
         folder = Path(folder)
-        config = checkpoint.read_config(folder)
-        if "student" not in config:
-            raise ValueError(f"{folder} holds no classifier (its model.json has {sorted(config)}); give models/student")
-        student = build_student(config["student"]["arch"], len(config["classes"]))
+        config = read_model_json(folder, Classifier)
+        student = build(folder, lambda: build_student(config.student.arch, len(config.classes)))
         checkpoint.load_into(student, folder)
-        preprocessing = config["preprocessing"]
-        return cls(student, config["classes"], preprocessing["size"], preprocessing["resize"], batch_size)
+        return cls(student, config.classes, config.preprocessing.size, config.preprocessing.resize, batch_size)
 
     def __call__(self, images: Sequence[np.ndarray]) -> Prediction:
         """Classify uint8 RGB images, each (H, W, 3) of any size, or one array (N, S, S, 3)."""

@@ -87,7 +87,7 @@ class Teacher(Section):
     """The segmentation network and its training."""
 
     encoder: Name
-    width: Count
+    width: Annotated[int, Field(ge=1, le=512)]  # model_json.py refuses a wider one
     weights: Name
     target: Literal["binary", "classes"]
     loss: Literal["bce", "bce_dice"]

@@ -1,11 +1,17 @@
+import bz2
+import gzip
 import io
+import lzma
+import struct
+import zlib
 
 import cv2
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageFile
 
 from defectdistill.data.images import BadImage, decode_image
+from defectdistill.data.mask_image import decode_mask
 
 HEIGHT, WIDTH = 40, 60
 
@@ -151,8 +157,70 @@ def test_too_many_pixels_are_refused_by_the_header_alone():
 def test_more_than_can_ever_be_decoded_is_refused():
     header = bytearray(encoded(picture())[:60])
     header[16:24] = (40000).to_bytes(4, "big") * 2
-    header[29:33] = __import__("zlib").crc32(header[12:29]).to_bytes(4, "big")
+    header[29:33] = zlib.crc32(header[12:29]).to_bytes(4, "big")
     assert "larger than" in reason_of(bytes(header), max_pixels=10**12)
+
+
+@pytest.mark.parametrize("decode", [decode_image, decode_mask], ids=["image", "mask"])
+@pytest.mark.parametrize("kind", ["PNG", "JPEG", "BMP", "TIFF", "WEBP", "GIF", "PPM", "JPEG2000"])
+def test_no_kind_of_file_is_decoded_beyond_the_limit(kind, decode, monkeypatch):
+    data = encoded(picture(), kind)
+    monkeypatch.setattr(Image.Image, "load", lambda _: pytest.fail("decoded"))
+    monkeypatch.setattr(ImageFile.ImageFile, "load", lambda _: pytest.fail("decoded"))
+    with pytest.raises(BadImage, match="60×40 = 2400 pixels, more than the limit of 2399"):
+        decode(data, max_pixels=HEIGHT * WIDTH - 1)
+
+
+def chunk(name, data):
+    return struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
+
+
+@pytest.mark.parametrize(
+    "notes",
+    [
+        chunk(b"zTXt", b"k\0\0" + zlib.compress(bytes(10**8))),
+        chunk(b"zTXt", b"Raw profile type exif\0\0" + zlib.compress(bytes(10**8))),
+        chunk(b"iTXt", b"k\0\1\0\0\0" + zlib.compress(bytes(10**8))),
+        chunk(b"iCCP", b"k\0\0" + zlib.compress(bytes(10**8))),
+        chunk(b"zTXt", b"k\0\0" + zlib.compress(bytes(10**6))) * 100,
+    ],
+    ids=["zTXt", "EXIF in zTXt", "iTXt", "iCCP", "many zTXt"],
+)
+def test_a_png_whose_notes_expand_without_end_is_refused(notes):
+    data = encoded(picture())
+    start = data.index(b"IDAT") - 4
+    assert "notes or its colour profile" in reason_of(data[:start] + notes + data[start:])
+
+
+def test_a_frame_larger_than_its_gif_counts():
+    data = bytearray(encoded(Image.new("P", (20, 20)), "GIF"))
+    frame = data.index(b",", 13)  # the image descriptor: left, top, width, height
+    data[frame + 5 : frame + 9] = struct.pack("<HH", 3000, 3000)
+    assert "3000×3000 = 9000000 pixels" in reason_of(bytes(data), max_pixels=1000)
+
+
+@pytest.mark.parametrize("kind", ["GIF", "TIFF", "WEBP", "PNG"])
+def test_of_many_frames_one_is_decoded(kind):
+    frames = [Image.new("RGB", (60, 40), (level, 0, 0)) for level in range(0, 200, 10)]
+    data = encoded(frames[0], kind, save_all=True, append_images=frames[1:])
+    assert Image.open(io.BytesIO(data)).n_frames == len(frames)
+    assert decode_image(data, max_pixels=HEIGHT * WIDTH).shape == (HEIGHT, WIDTH, 3)
+
+
+def test_a_jpeg_2000_whose_box_tells_another_size_than_its_pixels_is_refused():
+    data = bytearray(encoded(picture(), "JPEG2000"))
+    box = data.index(b"ihdr")
+    data[box + 4 : box + 12] = struct.pack(">II", 2, 3)
+    assert "truncated or damaged" in reason_of(bytes(data), max_pixels=1000)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [b"PK\x03\x04" + bytes(60), gzip.compress(bytes(90)), bz2.compress(bytes(90)), lzma.compress(bytes(90))],
+    ids=["zip", "gzip", "bzip2", "xz"],
+)
+def test_an_archive_named_like_an_image_is_called_one(data):
+    assert "an archive, not an image, which is not unpacked" in reason_of(data)
 
 
 def test_floating_point_pixels_are_refused():

@@ -1,12 +1,13 @@
 import csv
 import json
+from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
 
 from defectdistill.data.errors import DataError
-from defectdistill.data.ingest import write_raw
+from defectdistill.data.ingest import LARGEST_REST, write_raw
 from defectdistill.data.sample import Rejected, Sample
 
 
@@ -90,6 +91,35 @@ def test_bad_files_are_left_out_one_by_one(tmp_path, image, drawn, reason):
 def test_a_file_that_vanished_is_left_out(tmp_path):
     _, _, rejected = ingest([*GOOD, Sample("a/x.png", "a", tmp_path / "x.png")], tmp_path / "raw")
     assert "cannot be read" in rejected["a/x.png"]
+
+
+def test_names_that_climb_write_nothing_outside_of_the_output(tmp_path):
+    names = [
+        "../../up.png",
+        "/tmp/absolute.png",
+        "a/../../b.png",
+        "~/home.png",
+        "a/x.png/../../../y.png",
+        "..",
+        "a\0.png",
+    ]
+    ingest([*GOOD, *(Sample(name, "a", png(), mask()) for name in names)], tmp_path / "deep/er/raw")
+    written = {path for path in tmp_path.rglob("*") if path.is_file()}
+    assert len(written) == 3 + 4 + 2 * len(names)
+    assert all(path.is_relative_to(tmp_path / "deep/er/raw") for path in written)
+
+
+def test_a_file_longer_than_its_pixels_can_be_is_not_read(tmp_path, monkeypatch):
+    image, drawn = tmp_path / "long.png", tmp_path / "long_mask.png"
+    for path in (image, drawn):
+        path.write_bytes(png())
+        with path.open("ab") as file:
+            file.truncate(LARGEST_REST + 8 * 1000 + 1)  # takes no disk: a hole
+    monkeypatch.setattr(Path, "read_bytes", lambda path: pytest.fail(f"{path} was read"))
+    samples = [Sample("a/long.png", "a", image), Sample("a/ok.png", "a", png(), drawn)]
+    _, _, rejected = ingest([*GOOD, *samples], tmp_path / "raw")
+    assert "it has 10008001 bytes, more than 10008000, which ingest.max_pixels = 1000" in rejected["a/long.png"]
+    assert "its mask has 10008001 bytes" in rejected["a/ok.png"]
 
 
 def test_the_order_of_the_source_does_not_matter(tmp_path):

@@ -104,6 +104,37 @@ def test_half_a_store_is_refused(stored):
         open_store(folder / "store", TEACHER, "train", folder / "train", [4])
 
 
+def in_manifest(folder, *keys, value):
+    path = folder / "store/manifest.json"
+    manifest = json.loads(path.read_text())
+    section = manifest
+    for key in keys[:-1]:
+        section = section[key]
+    section[keys[-1]] = value
+    path.write_text(json.dumps(manifest))
+
+
+@pytest.mark.parametrize(
+    ("keys", "value"),
+    [
+        (["teacher"], 3), (["stored"], "yes"), (["splits"], []), (["splits", "train"], None),
+        (["splits", "train", "arrays"], ["stride4"]), (["splits", "train", "arrays", "stride4"], {}),
+        (["splits", "train", "arrays", "stride4", "stride"], "4"),
+    ],
+)  # fmt: skip
+def test_a_damaged_manifest_is_named(stored, keys, value):
+    in_manifest(stored[0], *keys, value=value)
+    with pytest.raises(ValueError, match=r"manifest.json is no manifest of a feature store \(.*dvc repro freeze"):
+        open_store(stored[0] / "store", TEACHER, "train", stored[0] / "train", [4])
+
+
+@pytest.mark.parametrize("name", ["../../secret", "/secret", "../val/stride4"])
+def test_a_manifest_that_climbs_out_of_its_split_is_refused(stored, name):
+    in_manifest(stored[0], "splits", "train", "arrays", value={name: {"stride": 4, "shape": [2, 8, 8, 8]}})
+    with pytest.raises(ValueError, match="expected a path below that folder"):
+        open_store(stored[0] / "store", TEACHER, "train", stored[0] / "train", [4])
+
+
 def test_a_teacher_that_diverged_is_refused_and_the_old_store_stays(stored):
     folder, teacher = stored
     before = (folder / "store/manifest.json").read_bytes()

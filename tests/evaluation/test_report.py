@@ -46,6 +46,80 @@ def test_everything_from_the_user_is_escaped(evil):
     assert "A <b>title</b>" in page.text
 
 
+ATTACKS = [
+    "<script>alert(1)</script>",
+    '"><img src=x onerror=alert(1)>',
+    "' onmouseover='alert(1)",
+    "</title></style></pre></td><script>alert(1)</script>",
+    "javascript:alert(1)",
+    "<svg/onload=alert(1)>",
+    "<!-- -->",
+    "{{ 7*7 }}{% raw %}",
+    "&lt;script&gt;&#60;b&#62;",
+    "<iframe srcdoc='<script>alert(1)</script>'>",
+]
+
+
+class Skeleton(HTMLParser):
+    """Collects the page's elements with their attributes; the words of pictures' captions, which are text, apart."""
+
+    def __init__(self, html):
+        super().__init__()
+        self.elements, self.captions, self.text = [], [], ""
+        self.feed(html)
+
+    def handle_starttag(self, tag, attrs):
+        self.captions += [value for name, value in attrs if name == "alt"]
+        self.elements.append((tag, [(name, value) for name, value in attrs if name != "alt"]))
+
+    def handle_endtag(self, tag):
+        self.elements.append((f"/{tag}", []))
+
+    def handle_comment(self, data):
+        self.elements.append(("comment", data))
+
+    def handle_decl(self, decl):
+        self.elements.append(("declaration", decl))
+
+    def handle_data(self, data):
+        self.text += data
+
+
+def written_with(folder, text):
+    """Return a report in which every text that can come from a user is `text`."""
+    picture = folder / "picture.png"
+    picture.write_bytes(b"x")
+    given = minimal()
+    name = f"{text}/1.png"
+    values = {"images": 1, "average_confidence": 0.9, "average_entropy": 0.1}
+    sets = {
+        "test": values | {"classes": {text: values, "b": values}},
+        "unlabelled": values | {"classes": {text: values, "b": values}},
+    }
+    data = make_case([text, "b"], 2, 1)["data"] | {"source": text, "protocol": text, "resize": text}
+    rows = [
+        {"model": model, "name": name, "true": text, "predicted": "b", "confidence": "0.9"}
+        for model in ("student", "baseline")
+    ]
+    given |= {
+        "title": text, "data": data | {"masks": data["masks"] | {"coding": text}}, "predictions": rows,
+        "uncertainty": {"student": sets, "baseline": sets}, "figures": [(text, picture)],
+        "contact_sheets": [(text, picture)], "params": {f"a.{text}": text, "b": [text], "c": {text: text}},
+        "reproduce": [text], "teacher": {"dice": 0.5, "images": 1},
+    }  # fmt: skip
+    write_report(folder / "report.html", **given)
+    return Skeleton((folder / "report.html").read_text(encoding="utf-8"))
+
+
+@pytest.mark.parametrize("attack", ATTACKS)
+def test_no_text_becomes_an_element_or_an_attribute(tmp_path, attack):
+    harmless, page = written_with(tmp_path, "harmless"), written_with(tmp_path, attack)
+    assert page.elements == harmless.elements
+    assert page.captions == [attack, attack]
+    readable = attack.replace("_", " ").strip()
+    assert page.text.count(readable) + page.text.count(repr(attack)) >= harmless.text.count("harmless")
+
+
 def test_nothing_is_fetched_and_no_path_of_the_machine_is_told(evil, tmp_path):
     assert all(address.startswith("data:image/png;base64,") for address in Page(evil).addresses)
     assert len(Page(evil).addresses) == 6

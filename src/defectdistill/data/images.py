@@ -17,6 +17,7 @@ PIXEL_CEILING = 178_956_970
 # Named one by one, because Pillow's other readers include one (EPS) that starts another program on the file's content.
 _FORMATS = ("PNG", "JPEG", "BMP", "TIFF", "WEBP", "GIF", "PPM", "JPEG2000")
 _SIGNATURES = (b"\x89PNG", b"\xff\xd8", b"BM", b"II*\0", b"MM\0*", b"RIFF", b"GIF8", b"P5", b"P6", b"\0\0\0\x0cjP")
+_ARCHIVES = (b"PK\x03\x04", b"\x1f\x8b", b"BZh", b"\xfd7zXZ\0", b"7z\xbc\xaf", b"Rar!", b"\x28\xb5\x2f\xfd")
 _PHONE_FORMATS = (b"heic", b"heix", b"hevc", b"mif1", b"msf1", b"avif")
 
 
@@ -64,6 +65,9 @@ def open_image(data: bytes, max_pixels: int) -> Image.Image:
     except UnidentifiedImageError as error:
         raise BadImage(_why_not_an_image(data)) from error
     except Exception as error:  # Pillow's readers raise a dozen kinds on damaged files; one file must not end a run
+        if "MAX_TEXT" in str(error):  # Pillow's limits to a PNG's compressed texts: one megabyte each, 64 in all
+            reason = "its notes or its colour profile expand beyond the limit; save it anew without them"
+            raise BadImage(reason) from error
         raise BadImage(f"truncated or damaged, its pixels cannot be decoded ({error}); copy it again") from error
 
 
@@ -104,6 +108,8 @@ def _check_end(image: Image.Image, data: bytes) -> None:
 def _why_not_an_image(data: bytes) -> str:
     if data[4:8] == b"ftyp" and data[8:12] in _PHONE_FORMATS:
         return "a HEIC or AVIF photograph, which cannot be read here; export it as JPEG or PNG"
+    if data.startswith(_ARCHIVES):
+        return "an archive, not an image, which is not unpacked; unpack it and give the images"
     if data.startswith(_SIGNATURES):
         return "truncated or damaged: it begins like an image, but its header cannot be read; copy it again"
     try:

@@ -14,6 +14,8 @@ from defectdistill.data.sample import Rejected, Sample
 from defectdistill.data.tables import write_json, write_table
 
 COLUMNS = ("id", "name", "label", "group", "image", "mask", "width", "height")
+LARGEST_PIXEL = 8  # bytes: four channels of 16 bits, not compressed
+LARGEST_REST = 10_000_000  # bytes of a file that are no pixels: a camera's preview, colour profile, notes
 
 
 def write_raw(
@@ -92,6 +94,7 @@ def _receive(samples: Iterable[Sample | Rejected], folder: Path, max_pixels: int
 def _check(sample: Sample, max_pixels: int) -> tuple[bytes, bytes | None, tuple[int, int]]:
     """Return the encoded image and mask and the height and width, if both decode and go together."""
     try:
+        _check_bytes(sample, max_pixels)
         image, mask = sample.image_bytes(), sample.mask_bytes()
     except OSError as error:
         raise BadImage(f"cannot be read ({error.strerror}); check its permissions and the disk") from error
@@ -111,6 +114,18 @@ def _check(sample: Sample, max_pixels: int) -> tuple[bytes, bytes | None, tuple[
     if looks_like_photograph(decoded):
         raise BadImage(f"{name} looks like a photograph, not a mask; rename it if it is one, or redraw it")
     return image, mask, size
+
+
+def _check_bytes(sample: Sample, max_pixels: int) -> None:
+    """Raise BadImage for a file that is longer than an image of `max_pixels` can be, before it is in memory."""
+    limit = LARGEST_PIXEL * max_pixels + LARGEST_REST
+    for file, words in ((sample.image, "it"), (sample.mask, "its mask")):
+        size = file.stat().st_size if isinstance(file, Path) else 0
+        if size > limit:
+            raise BadImage(
+                f"{words} has {size} bytes, more than {limit}, which ingest.max_pixels = {max_pixels} can take; "
+                "raise ingest.max_pixels or shrink it"
+            )
 
 
 def _check_classes(rows: list[dict], rejected: list[Rejected]) -> None:

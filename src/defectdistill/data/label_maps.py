@@ -9,6 +9,7 @@ from defectdistill.data.errors import DataError
 from defectdistill.data.mask_image import MaskImage, decode_mask
 from defectdistill.data.masks import CODINGS, Table, detect_coding, resolve_table, to_label_map
 from defectdistill.data.preprocess import MODES, content_box, resize_mask
+from defectdistill.data.tables import inside
 from defectdistill.data.threshold_mask import threshold_mask
 
 # Where label maps come from: given masks alone, the paper's threshold alone, or the threshold where no mask is given.
@@ -108,4 +109,4 @@ class LabelMaps:
         return resize_mask(label_map, self.size, self.resize)
 
     def _decode(self, row: dict[str, str]) -> MaskImage:
-        return decode_mask((self.raw / row["mask"]).read_bytes())
+        return decode_mask(inside(self.raw, row["mask"]).read_bytes())

@@ -13,6 +13,7 @@ from defectdistill.data.tables import read_table
 from defectdistill.files import writing
 
 INDEX = "index.csv"
+_RESTORE = "restore it with `dvc checkout` or `dvc repro`"
 
 
 def read_index(folder: Path) -> list[dict[str, str]]:
@@ -21,12 +22,23 @@ def read_index(folder: Path) -> list[dict[str, str]]:
 
 
 def open_array(path: Path) -> np.ndarray:
-    """Return an .npy file memory-mapped for reading; raises FileNotFoundError or ValueError naming a damaged file."""
+    """Return an .npy file memory-mapped for reading; raises FileNotFoundError or ValueError naming a damaged file.
+
+    What would have to be unpickled, an archive of arrays, and a header that promises more than the file are damaged.
+    """
     try:
         # An array without rows cannot be mapped, and needs no memory either.
-        return np.load(path, mmap_mode="r") if path.stat().st_size > 128 else np.load(path)
-    except (ValueError, OSError) as error:
-        raise type(error)(f"{path} cannot be read ({error}); restore it with `dvc checkout` or `dvc repro`") from error
+        array = np.load(path, mmap_mode="r") if path.stat().st_size > 128 else np.load(path)
+    except FileNotFoundError as error:
+        raise FileNotFoundError(
+            f"{path} cannot be read (it is missing); restore it with `dvc checkout` or `dvc repro`"
+        ) from error
+    except (ValueError, OSError, EOFError, MemoryError) as error:
+        raise ValueError(f"{path} cannot be read ({error}); restore it with `dvc checkout` or `dvc repro`") from error
+    if not isinstance(array, np.ndarray):
+        array.close()
+        raise ValueError(f"{path} cannot be read (an archive of arrays, not one); restore it with `dvc checkout`")
+    return array
 
 
 def create_array(path: Path, dtype: type, shape: tuple[int, ...]) -> np.ndarray:

@@ -14,7 +14,7 @@ from defectdistill.data.masks import Table
 from defectdistill.data.packed import create_array
 from defectdistill.data.preprocess import resize as resize_image
 from defectdistill.data.split import SIDES, grouped_split
-from defectdistill.data.tables import read_json, read_table, write_json, write_table
+from defectdistill.data.tables import inside, read_json, read_table, write_json, write_table
 from defectdistill.files import digest
 
 
@@ -85,7 +85,7 @@ def _write_side(rows: list[dict[str, str]], raw: Path, folder: Path, label_maps:
     masks = create_array(folder / "masks.npy", np.uint8, (len(rows), size, size))
     index = []
     for position, row in enumerate(rows):
-        image = decode_image((raw / row["image"]).read_bytes())
+        image = decode_image(inside(raw, row["image"]).read_bytes())
         images[position] = resize_image(image, size, label_maps.resize)
         masks[position], source = label_maps.make(row, image.shape[:2], images[position])
         index.append((row["name"], label_maps.classes.index(row["label"]), row["group"], source))
@@ -99,6 +99,6 @@ def _write_unlabelled(
     folder.mkdir(parents=True, exist_ok=True)
     images = create_array(folder / "images.npy", np.uint8, (len(rows), size, size, 3))
     for position, row in enumerate(rows):
-        images[position] = resize_image(decode_image((raw / row["image"]).read_bytes()), size, resize)
+        images[position] = resize_image(decode_image(inside(raw, row["image"]).read_bytes()), size, resize)
         progress.update()
     write_table(folder / "index.csv", ("name", "group"), [(row["name"], row["group"]) for row in rows])

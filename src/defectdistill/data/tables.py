@@ -3,7 +3,7 @@
 import csv
 import json
 from collections.abc import Iterable, Sequence
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 
 def read_table(path: Path) -> list[dict[str, str]]:
@@ -26,5 +26,23 @@ def write_json(path: Path, value: object) -> None:
 
 
 def read_json(path: Path) -> dict:
-    """Return the object that a JSON file holds."""
-    return json.loads(path.read_text(encoding="utf-8"))
+    """Return the object that a JSON file holds; raises FileNotFoundError, and ValueError that names a damaged file."""
+    try:
+        value = json.loads(path.read_text(encoding="utf-8"))
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f"{path} is no JSON ({error}); restore it with `dvc checkout` or `dvc repro`") from error
+    if not isinstance(value, dict):
+        raise ValueError(f"{path} holds a {type(value).__name__}, expected an object; restore it with `dvc checkout`")
+    return value
+
+
+def inside(folder: Path, name: str) -> Path:
+    """Return the file `name` that a table or a manifest in `folder` gives relative to it.
+
+    Raises ValueError for a name that climbs out: absolute, or with `..`. Links are followed: DVC may link what it
+    brings back to its cache.
+    """
+    path = PurePosixPath(name)
+    if path.is_absolute() or ".." in path.parts or "\0" in name or not path.parts:
+        raise ValueError(f"{folder} names the file {name!r}: expected a path below that folder; run `dvc repro` again")
+    return folder / path

@@ -5,26 +5,57 @@ hash, the images that were shown and every array, so that a store of another tea
 is refused by name instead of being learned from. Arrays of another kind (class maps, pooled evidence) can join.
 """
 
-import json
 from pathlib import Path
 
 import numpy as np
+from pydantic import BaseModel, StrictBool, StrictInt, ValidationError
 
 from defectdistill.data.packed import fingerprint, open_array
+from defectdistill.data.tables import inside, read_json
 
 MANIFEST = "manifest.json"
+_AGAIN = "run `dvc repro freeze`"
+
+
+class StoredArray(BaseModel):
+    """What a manifest says of an array."""
+
+    stride: StrictInt
+    shape: list[StrictInt]
+
+
+class StoredSplit(BaseModel):
+    """What a manifest says of a split: the images' fingerprint, and the arrays by name."""
+
+    images: str
+    arrays: dict[str, StoredArray]
+
+
+class Manifest(BaseModel):
+    """The form of a manifest."""
+
+    teacher: str
+    stored: StrictBool
+    bytes: StrictInt
+    splits: dict[str, StoredSplit]
 
 
 def read_manifest(folder: Path, teacher: str) -> dict:
     """Return a store's manifest: `stored` (whether there are arrays), `bytes` (that they take or would), `splits`.
 
     `teacher` is the content hash of the teacher that is to be distilled. Refuses by name a store that is missing
-    (FileNotFoundError) and one of another teacher (ValueError).
+    (FileNotFoundError), a manifest that is damaged and one of another teacher (ValueError).
     """
     path = folder / MANIFEST
     if not path.is_file():
-        raise FileNotFoundError(f"{path} is missing: no complete feature store in {folder}; run `dvc repro freeze`")
-    manifest = json.loads(path.read_text())
+        raise FileNotFoundError(f"{path} is missing: no complete feature store in {folder}; {_AGAIN}")
+    manifest = read_json(path)
+    try:
+        Manifest.model_validate(manifest)
+    except ValidationError as error:
+        problem = error.errors()[0]
+        key = ".".join(map(str, problem["loc"]))
+        raise ValueError(f"{path} is no manifest of a feature store ({key}: {problem['msg']}); {_AGAIN}") from None
     if manifest["teacher"] != teacher:
         raise ValueError(
             f"{folder} is stale: its features are of the teacher {manifest['teacher'][:12]}…, not of {teacher[:12]}…; "
@@ -41,9 +72,9 @@ def open_store(folder: Path, teacher: str, split: str, images: Path, strides: li
     """
     stored = read_manifest(folder, teacher)["splits"].get(split)
     if stored is None:
-        raise ValueError(f"{folder} holds no features of the split {split!r}; run `dvc repro freeze`")
+        raise ValueError(f"{folder} holds no features of the split {split!r}; {_AGAIN}")
     if stored["images"] != fingerprint(images):
-        raise ValueError(f"{folder} is stale: its features are not those of {images}; run `dvc repro freeze`")
+        raise ValueError(f"{folder} is stale: its features are not those of {images}; {_AGAIN}")
     by_stride = {entry["stride"]: (name, tuple(entry["shape"])) for name, entry in stored["arrays"].items()}
     arrays = {}
     for stride in strides:
@@ -53,7 +84,7 @@ def open_store(folder: Path, teacher: str, split: str, images: Path, strides: li
                 "add it to freeze.levels, or take it out of distill.levels"
             )
         name, shape = by_stride[stride]
-        arrays[stride] = open_array(folder / split / f"{name}.npy")
+        arrays[stride] = open_array(inside(folder / split, f"{name}.npy"))
         if arrays[stride].shape != shape:
             raise ValueError(
                 f"{folder}/{split}/{name}.npy is {arrays[stride].shape}, its manifest says {shape}: partial"

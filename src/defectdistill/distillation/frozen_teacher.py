@@ -6,7 +6,7 @@ import torch
 from torch import fx, nn
 from torch.fx.experimental.optimization import fuse
 
-from defectdistill import checkpoint
+from defectdistill import checkpoint, model_json
 from defectdistill.models.encoders import build_encoder, depth_for
 from defectdistill.models.taps import Tap, select_taps
 from defectdistill.models.unet3plus import UNet3Plus
@@ -46,8 +46,11 @@ class FrozenTeacher(nn.Module):
 
     @classmethod
     def load(cls, folder: Path) -> "FrozenTeacher":
-        """Rebuild a frozen teacher from its checkpoint folder."""
-        teacher = cls(checkpoint.read_config(folder)["frozen_teacher"])
+        """Rebuild a frozen teacher from its folder; raises FileNotFoundError or ValueError naming what does not fit."""
+        config = model_json.read_model_json(folder, model_json.FrozenTeacher).frozen_teacher
+        if config.encoder == "plain":  # the library's encoders have their own widths
+            model_json.check_width(folder, config.width)
+        teacher = model_json.build(folder, lambda: cls(config.model_dump()))
         checkpoint.load_into(teacher, folder)
         return teacher
 

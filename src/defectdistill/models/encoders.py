@@ -1,5 +1,7 @@
 """Encoders of the segmentation teacher: the plain one of U-Net3+ and any of segmentation-models-pytorch."""
 
+import re
+
 import torch
 import torch.nn.functional as F
 from torch import nn
@@ -56,12 +58,13 @@ class LibraryEncoder(nn.Module):
         import segmentation_models_pytorch as smp  # its import takes seconds and the plain encoder does not need it
 
         known = smp.encoders.get_encoder_names()
-        if name not in known and not name.startswith("tu-"):
+        # Behind `tu-` timm takes a name, but also a place (`hf-hub:…`, `local-dir:…`): names alone, nothing is fetched.
+        if name not in known and not re.fullmatch(r"tu-[\w.-]+", name):
             raise ValueError(f"teacher.encoder = {name!r}: expected 'plain' or one of {', '.join(sorted(known))}")
         weights = "imagenet" if pretrained else None
         try:
             self.network = smp.encoders.get_encoder(name, in_channels=in_channels, depth=depth, weights=weights)
-        except RuntimeError as error:  # what timm says to a name behind `tu-` that it does not know
+        except Exception as error:  # to a name that they do not know or cannot build, the libraries say many things
             raise ValueError(f"teacher.encoder = {name!r} cannot be built: {error}") from error
         # The first output is the input itself. A depth that the architecture skips (ConvNeXt has no stride 2)
         # comes back with no channels.

@@ -6,6 +6,7 @@ import numpy as np
 import torch
 
 from defectdistill import checkpoint
+from defectdistill.model_json import Teacher, build, check_width, read_model_json
 from defectdistill.models.normalise import normalise
 from defectdistill.models.unet3plus import UNet3Plus
 
@@ -13,6 +14,17 @@ from defectdistill.models.unet3plus import UNet3Plus
 def defect_logits(logits: torch.Tensor) -> torch.Tensor:
     """Logits (N, C, H, W) → (N, H, W), the highest over the channels: positive where any defect is predicted."""
     return logits.amax(dim=1)
+
+
+def load_teacher(folder: Path) -> tuple[UNet3Plus, dict]:
+    """Return the trained teacher of a checkpoint folder and the keywords that build it (without any weights).
+
+    Raises FileNotFoundError or ValueError naming what does not fit.
+    """
+    config = read_model_json(folder, Teacher).unet3plus
+    check_width(folder, config.width)
+    network = build(folder, lambda: UNet3Plus(**config.model_dump()))
+    return checkpoint.load_into(network, folder), config.model_dump()
 
 
 class Segmenter:
@@ -25,8 +37,7 @@ class Segmenter:
     @classmethod
     def load(cls, folder: str | Path, batch_size: int = 16) -> "Segmenter":
         """Load a checkpoint folder of a teacher; raises FileNotFoundError or ValueError naming what does not fit."""
-        network = UNet3Plus(**checkpoint.read_config(Path(folder))["unet3plus"])
-        return cls(checkpoint.load_into(network, Path(folder)), batch_size)
+        return cls(load_teacher(Path(folder))[0], batch_size)
 
     @torch.inference_mode()
     def __call__(self, images: np.ndarray) -> np.ndarray:

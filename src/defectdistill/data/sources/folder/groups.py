@@ -8,6 +8,7 @@ from pathlib import Path, PurePosixPath
 
 from defectdistill.data.errors import DataError
 from defectdistill.data.sample import Rejected
+from defectdistill.data.sources.folder.names import shown
 
 IMAGE_COLUMNS = ("image", "name", "file", "filename", "path")
 GROUP_COLUMNS = ("group", "object", "tile", "part", "specimen")
@@ -40,7 +41,9 @@ def read_groups(
         if image is None and _normal(cell) in known:
             raise DataError(f"row {line} of {path.name}: several images are called {cell}; give the path of each")
         if image is None:
-            rejected.append(Rejected(cell or f"{path.name}, row {line}", f"row {line} of {path.name}: no such image"))
+            rejected.append(
+                Rejected(shown(cell) or f"{path.name}, row {line}", f"row {line} of {path.name}: no such image")
+            )
         elif group and groups.setdefault(image, group) != group:
             raise DataError(f"{path.name} puts {cell} into the groups {groups[image]!r} and {group!r}; keep one row")
     if not groups:
@@ -53,13 +56,12 @@ def read_groups(
 
 def _read_rows(path: Path) -> list[dict[str, str]]:
     try:
-        text = path.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
+        lines = path.read_text(encoding="utf-8-sig").splitlines()
+        # Spreadsheets of half of Europe write semicolons.
+        delimiter = max(",;\t", key=lines[0].count) if lines else ","
+        return list(csv.DictReader(lines, delimiter=delimiter))
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise DataError(f"ingest.groups: {path.name} cannot be read as a CSV file in UTF-8 ({error})") from error
-    lines = text.splitlines()
-    # Spreadsheets of half of Europe write semicolons.
-    delimiter = max(",;\t", key=lines[0].count) if lines else ","
-    return list(csv.DictReader(lines, delimiter=delimiter))
 
 
 def _pick(columns: dict[str, str], wanted: tuple[str, ...], path: Path, purpose: str) -> str:

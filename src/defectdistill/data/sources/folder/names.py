@@ -1,6 +1,7 @@
 """What the names of files and folders say: which are images, which hold masks, which say nothing about the class."""
 
 import re
+import unicodedata
 
 # The first kinds are what cameras write, the last ones are what masks are saved as: of two files that share a stem,
 # the one with the higher rank is the mask. Phone and raw formats stand here so that they are refused with a reason.
@@ -11,6 +12,8 @@ _RANKS = (
     (".gif", ".pgm", ".pbm"),
 )
 MASK_RANK = {suffix: rank for rank, suffixes in enumerate(_RANKS) for suffix in suffixes}
+
+ARCHIVES = (".zip", ".tar", ".gz", ".tgz", ".bz2", ".tbz2", ".xz", ".txz", ".zst", ".7z", ".rar")
 
 _WORDS = "masks?|gt|ground[ _-]?truth|labels?|seg|segs|segmentations?|annotations?|annots?|anno"
 _MASK_ENDING = re.compile(rf"^(?P<stem>.+?)[ _.-]+(?:{_WORDS})$", re.IGNORECASE)
@@ -26,6 +29,27 @@ _LITTER = re.compile(r"^(?:\..*|thumbs\.db|desktop\.ini|__macosx)$", re.I)
 def is_litter(name: str) -> bool:
     """Tell whether a file or folder is hidden or left by a file manager (`Thumbs.db`, `.DS_Store`, `__MACOSX`)."""
     return bool(_LITTER.match(name))
+
+
+def shown(path: str) -> str:
+    """Return a path that can be printed and written to a table: what is not UTF-8 or controls a terminal is escaped."""
+    text = path.encode("utf-8", "backslashreplace").decode("utf-8")
+    return "".join(letter.encode("unicode_escape").decode() if _is_control(letter) else letter for letter in text)
+
+
+def why_bad_name(path: str) -> str | None:
+    """Return why a path cannot be used as the name of an image (with a folder's name at fault too), None if it can."""
+    try:
+        path.encode("utf-8")
+    except UnicodeEncodeError:
+        return "its name or a folder's is not valid UTF-8; rename it"
+    if any(_is_control(letter) for letter in path):
+        return "its name or a folder's holds a control character, such as a line break; rename it"
+    return None
+
+
+def _is_control(letter: str) -> bool:
+    return unicodedata.category(letter) in ("Cc", "Zl", "Zp")
 
 
 def is_mask_folder(name: str) -> bool:

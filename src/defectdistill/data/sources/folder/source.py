@@ -13,7 +13,7 @@ from defectdistill.data.sources.folder.classes import find_classes
 from defectdistill.data.sources.folder.duplicates import find_duplicates
 from defectdistill.data.sources.folder.groups import read_groups
 from defectdistill.data.sources.folder.pairing import pair_masks
-from defectdistill.data.sources.folder.walk import find_images
+from defectdistill.data.sources.folder.walk import find_images, leads_out
 
 
 def samples(
@@ -28,14 +28,16 @@ def samples(
     root = Path(path)
     if not root.is_dir():
         raise DataError(f"ingest.path: there is no folder {str(path)!r}; give the folder that holds the class folders")
-    files, rejected = find_images(root)
-    masks, orphans = pair_masks(files)
+    files, refused = find_images(root)
+    masks, rejected = pair_masks(files)
     classes = find_classes(list(masks), class_level)
     group_of: dict[PurePosixPath, str] = {}
     if groups is not None:
+        if leads_out(root / groups, root):
+            raise DataError(f"ingest.folder.groups: {groups!r} leads out of {root}; put the CSV file into that folder")
         group_of, unknown = read_groups(root / groups, group_column, masks)
         rejected += unknown
-    rejected += orphans + find_duplicates(root, classes, masks)
+    rejected += find_duplicates(root, classes, masks)
     rejected += [Rejected(str(image), _OUTSIDE) for image in masks if image not in classes]
     left_out = {item.name for item in rejected}
     found = [
@@ -43,7 +45,7 @@ def samples(
         for image, label in classes.items()
         if str(image) not in left_out
     ]
-    yield from sorted([*found, *rejected], key=lambda item: item.name)
+    yield from sorted([*found, *rejected, *refused], key=lambda item: item.name)
 
 
 _OUTSIDE = "lies in no class folder; put it into the folder of its class, or into 'unlabelled'"

@@ -4,14 +4,16 @@ import os
 from pathlib import Path, PurePosixPath
 
 from defectdistill.data.sample import Rejected
-from defectdistill.data.sources.folder.names import MASK_RANK, is_litter
+from defectdistill.data.sources.folder.names import ARCHIVES, MASK_RANK, is_litter, shown, why_bad_name
 
 
 def find_images(root: Path) -> tuple[list[PurePosixPath], list[Rejected]]:
     """Return all files under `root` that are named like images, relative to it and sorted by path, and the refused.
 
     Hidden files, file managers' litter and other kinds of file are passed over silently. Refused are links that lead
-    out of the folder or nowhere, links to folders (they could lead in a circle) and names that are not UTF-8.
+    out of the folder or nowhere, links to folders (they could lead in a circle), names that are not UTF-8 or hold
+    control characters, what is no file (a pipe would be waited for), and archives, which are never unpacked. `root`
+    itself may be a link.
     """
     files, rejected = [], []
     for folder, subfolders, names in os.walk(root):
@@ -19,26 +21,33 @@ def find_images(root: Path) -> tuple[list[PurePosixPath], list[Rejected]]:
         links = [name for name in subfolders if Path(folder, name).is_symlink()]
         for name in sorted(names) + links:
             path = Path(folder, name)
-            if is_litter(name) or (path.suffix.lower() not in MASK_RANK and name not in links):
+            kinds = (*MASK_RANK, *ARCHIVES)
+            if is_litter(name) or (path.suffix.lower() not in kinds and name not in links):
                 continue
-            relative = PurePosixPath(path.relative_to(root).as_posix())
-            reason = _why_refused(path, root)
+            relative = path.relative_to(root).as_posix()
+            reason = why_bad_name(relative) or _why_refused(path, root)
             if reason is None:
-                files.append(relative)
+                files.append(PurePosixPath(relative))
             else:
-                rejected.append(Rejected(str(relative).encode("utf-8", "backslashreplace").decode("utf-8"), reason))
+                rejected.append(Rejected(shown(relative), reason))
     return sorted(files, key=str), rejected
 
 
+def leads_out(path: Path, root: Path) -> bool:
+    """Tell whether a path, links followed, lies outside of `root`."""
+    return not path.resolve().is_relative_to(root.resolve())
+
+
 def _why_refused(path: Path, root: Path) -> str | None:
-    try:
-        path.name.encode("utf-8")
-    except UnicodeEncodeError:
-        return "its name is not valid UTF-8; rename it"
-    if not path.is_symlink():
-        return None
-    if not path.exists():
-        return "a link that leads nowhere; put the file itself there"
-    if not path.resolve().is_relative_to(root.resolve()):
-        return "a link that leads out of the folder; put the file itself there"
-    return "a link to another folder is not followed; put the folder itself there" if path.is_dir() else None
+    if path.is_symlink():
+        if not path.exists():
+            return "a link that leads nowhere; put the file itself there"
+        if leads_out(path, root):
+            return "a link that leads out of the folder; put the file itself there, or give the folder that it leads to"
+        if path.is_dir():
+            return "a link to another folder is not followed; put the folder itself there"
+    if not path.is_file():
+        return "no file but a pipe, socket or device; take it out"
+    if path.suffix.lower() in ARCHIVES:
+        return "an archive, which is not unpacked; unpack it and put the folders of images in its place"
+    return None

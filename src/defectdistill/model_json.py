@@ -1,0 +1,160 @@
+"""The form of `model.json`: what may build a model that was read from disk, checked before anything is built.
+
+Keys that are passed on to a network are listed one by one: an unknown key beside them (`pretrained`) could start a
+download. Unknown keys at the top, which nothing reads, are let through.
+"""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, ClassVar, Literal, Self, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from torch import nn
+
+from defectdistill import checkpoint
+
+LARGEST_WIDTH = 512  # of a teacher: 1.7 billion parameters, 7 GB
+LARGEST_SIDE = 4096  # pixels that a photograph is enlarged to, at most
+MOST_NAMES = 10_000
+
+Names = Annotated[list[Annotated[str, Field(min_length=1, max_length=255)]], Field(min_length=1, max_length=MOST_NAMES)]
+Name = Annotated[str, Field(min_length=1, max_length=100)]
+Width = Annotated[int, Field(ge=1, le=LARGEST_WIDTH)]
+
+
+class Part(BaseModel):
+    """A part whose keys reach a network or the preprocessing: no other keys, no values of another type."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+
+class Preprocessing(Part):
+    """How a photograph becomes what the network sees."""
+
+    size: Annotated[int, Field(ge=1, le=LARGEST_SIDE)]
+    resize: Literal["squash", "pad"]
+    normalise: Literal["imagenet"]
+
+
+class StudentPart(Part):
+    """What builds a student."""
+
+    arch: Name
+
+
+class UNet3PlusPart(Part):
+    """What builds a teacher: the keywords of `UNet3Plus`."""
+
+    encoder: Name
+    width: Width
+    in_channels: Literal[3]
+    out_channels: Annotated[int, Field(ge=1, le=MOST_NAMES)]
+
+
+class FrozenTeacherPart(Part):
+    """What builds a frozen teacher: see `FrozenTeacher`."""
+
+    encoder: Name
+    width: Width
+    in_channels: Literal[3]
+    strides: Annotated[list[Annotated[int, Field(ge=1, le=32)]], Field(min_length=1, max_length=6)]
+
+
+class ModelJson(BaseModel):
+    """A model.json: the key by which its kind is known, and what this kind is called."""
+
+    model_config = ConfigDict(strict=True, frozen=True)
+    key: ClassVar[str]
+    kind: ClassVar[str]
+    example: ClassVar[str]
+
+
+class Classifier(ModelJson):
+    """The model.json of a student or baseline."""
+
+    key, kind, example = "student", "classifier", "models/student"
+    student: StudentPart
+    classes: Names
+    preprocessing: Preprocessing
+
+    @field_validator("classes")
+    @classmethod
+    def are_different(cls, classes: list[str]) -> list[str]:
+        """A class has one name, a name one class."""
+        if len(set(classes)) < len(classes):
+            raise ValueError("a class stands there twice")
+        return classes
+
+
+class Teacher(ModelJson):
+    """The model.json of a teacher."""
+
+    key, kind, example = "unet3plus", "teacher", "models/teacher"
+    unet3plus: UNet3PlusPart
+    channels: Names
+    preprocessing: Preprocessing
+
+    @model_validator(mode="after")
+    def names_every_channel(self) -> Self:
+        """Each output channel says what it marks."""
+        if len(self.channels) != self.unet3plus.out_channels:
+            raise ValueError(f"{len(self.channels)} channels are named, out_channels is {self.unet3plus.out_channels}")
+        return self
+
+
+class FrozenTeacher(ModelJson):
+    """The model.json of a frozen teacher."""
+
+    key, kind, example = "frozen_teacher", "frozen teacher", "models/frozen_teacher"
+    frozen_teacher: FrozenTeacherPart
+
+
+Form = TypeVar("Form", bound=ModelJson)
+Model = TypeVar("Model", bound=nn.Module)
+
+
+def read_model_json(folder: str | Path, form: type[Form]) -> Form:
+    """Return a checkpoint folder's model.json as `form`.
+
+    Raises FileNotFoundError or ValueError that names the file, each value at fault and what was expected there.
+    """
+    folder = Path(folder)
+    config = checkpoint.read_config(folder)
+    if form.key not in config:
+        raise ValueError(
+            f"{folder} holds no {form.kind} (its {checkpoint.MODEL} has {sorted(config)[:8]}); give {form.example}"
+        )
+    try:
+        return form.model_validate(config)
+    except ValidationError as error:
+        problems = "".join(f"\n  {_described(problem)}" for problem in error.errors()[:8])
+        raise ValueError(
+            f"{folder / checkpoint.MODEL} does not describe a {form.kind}:{problems}\n"
+            "restore it with `dvc checkout`, or train the model again"
+        ) from None
+
+
+def build(folder: Path, make: Callable[[], Model]) -> Model:
+    """Return what `make` builds after the model.json of `folder`; its ValueError comes back naming that file."""
+    try:
+        return make()
+    except ValueError as error:
+        raise ValueError(f"{Path(folder) / checkpoint.MODEL} describes what cannot be built: {error}") from error
+
+
+def check_width(folder: Path, width: int) -> None:
+    """Refuse, before it is built, a network of a `width` that the weights in `folder` cannot have.
+
+    It has at least one 3×3 convolution from `width` to `width` channels, two bytes a value: a few bytes of JSON must
+    not be able to ask for gigabytes. Raises ValueError.
+    """
+    held = checkpoint.weights_file(folder).stat().st_size
+    if 2 * 9 * width**2 > held:
+        raise ValueError(
+            f"{folder / checkpoint.MODEL} says width = {width}, for which the {held} bytes of {checkpoint.WEIGHTS} "
+            "beside it are too few: the two files do not belong together; restore them with `dvc checkout`"
+        )
+
+
+def _described(problem: dict) -> str:
+    return f"{'.'.join(map(str, problem['loc'])) or 'it'} = {repr(problem['input'])[:80]}: {problem['msg']}"
