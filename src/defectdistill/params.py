@@ -30,6 +30,7 @@ class Params(sections.Section):
     student: sections.Student
     distill: sections.Distill
     evaluate: sections.Evaluate
+    registry: sections.Registry
     compute: sections.Compute
 
     @model_validator(mode="after")
@@ -60,9 +61,12 @@ class Params(sections.Section):
         return flatten({name: values[name] for name in names or values})
 
     def in_use(self) -> dict[str, Any]:
-        """Return {full key name: value} of all that the run depends on: without the settings of other sources."""
+        """Return {full key name: value} of all that the run depends on.
+
+        Without the settings of other sources, and those of the registry, which no stage reads.
+        """
         others = tuple(f"ingest.{name}." for name in ("synthetic", "folder") if name != self.ingest.source)
-        return {name: value for name, value in self.flat().items() if not name.startswith(others)}
+        return {name: value for name, value in self.flat().items() if not name.startswith((*others, "registry."))}
 
 
 def flatten(values: dict[str, Any], prefix: str = "", separator: str = ".") -> dict[str, Any]:
