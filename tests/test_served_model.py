@@ -24,8 +24,8 @@ from registry_project import CLASSES, evaluate, make_data, write_params, write_s
 from repository import PROJECT, environment, run, set_params
 
 from defectdistill.data.images import decode_image
-from defectdistill.mlflow_model import SERVING, pins
 from defectdistill.predict import Predictor
+from defectdistill.serving_requirements import SERVING, closure
 
 COLUMNS = ["class", "entropy", *(f"probability/{name}" for name in CLASSES)]
 DISTRIBUTIONS = {"cv2": "opencv-python-headless", "PIL": "pillow"}
@@ -85,14 +85,21 @@ def test_nothing_in_it_is_pickled_or_names_this_machine(model):
 
 
 def test_requirements_are_exact_and_just_what_the_served_code_imports(model):
+    exact = dict(line.split("==") for line in (PROJECT / "constraints.txt").read_text().split())
     requirements = (model / "requirements.txt").read_text().split("\n")
-    assert requirements == [*pins(PROJECT / "constraints.txt"), "-c constraints.txt"]
-    assert all("==" in line for line in requirements[:-1])
-    assert set((PROJECT / "constraints.txt").read_text().split()) == set(
-        (model / "constraints.txt").read_text().split()
-    )
+    assert requirements == [*(f"{name}=={exact[name]}" for name in SERVING), "-c constraints.txt"]
+    held = dict(line.split("==") for line in (model / "constraints.txt").read_text().split())
+    assert held.items() <= exact.items()
+    assert {"mlflow", "fastapi", "uvicorn", "torch"} <= set(held)  # also what the imports need in turn …
+    assert not {"dvc", "pytest", "lightning", "uv"} & set(held)  # … and nothing else
     outside = imports_of("defectdistill.served_model", set()) - sys.stdlib_module_names
     assert {DISTRIBUTIONS.get(name, name) for name in outside} == set(SERVING)
+
+
+def test_extras_of_what_is_needed_count():
+    assert "h11" in closure(["uvicorn"])
+    assert "websockets" not in closure(["uvicorn"])
+    assert "websockets" in closure(["uvicorn[standard]"])
 
 
 def imports_of(module, seen):

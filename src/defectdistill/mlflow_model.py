@@ -13,6 +13,7 @@ import numpy as np
 from PIL import Image
 
 from defectdistill import checkpoint
+from defectdistill.serving_requirements import exact_versions
 
 if TYPE_CHECKING:
     import pandas
@@ -22,8 +23,6 @@ os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
 
 PACKAGE = Path(__file__).resolve().parent
 STUDENT, TRAINED_ON = "student", "trained_on.json"
-# What the served model imports; what these need is held by constraints.txt, which is logged beside them.
-SERVING = ("mlflow", "numpy", "opencv-python-headless", "pandas", "pillow", "safetensors", "torch", "torchvision")
 
 
 def pack(
@@ -37,15 +36,17 @@ def pack(
     """
     import mlflow.pyfunc
 
-    config, requirements = checkpoint.read_config(student), pins(constraints)
+    config, (requirements, needed) = checkpoint.read_config(student), exact_versions(constraints)
     with tempfile.TemporaryDirectory() as temporary:
         # Copies, because MLflow notes the paths that it is given: none of this machine ends in the model.
-        folder, seen, code = (Path(temporary) / name for name in (STUDENT, TRAINED_ON, "served_model.py"))
+        names = (STUDENT, TRAINED_ON, "served_model.py", "constraints.txt")
+        folder, seen, code, versions = (Path(temporary) / name for name in names)
         folder.mkdir()
         shutil.copy(PACKAGE / code.name, code)
         for name in (checkpoint.MODEL, checkpoint.WEIGHTS):  # and nothing else that may lie there
             shutil.copy(student / name, folder)
         seen.write_text(json.dumps(list(known)) + "\n")
+        versions.write_text("\n".join(needed) + "\n")
         mlflow.pyfunc.save_model(
             target,
             python_model=code,
@@ -54,20 +55,9 @@ def pack(
             model_config={"max_pixels": max_pixels},
             signature=signature(config["classes"]),
             input_example=input_example(config["preprocessing"]["size"]),
-            pip_requirements=[*requirements, f"-c {constraints}"],
+            pip_requirements=[*requirements, f"-c {versions}"],
             mlflow_model=model,
         )
-
-
-def pins(constraints: Path) -> list[str]:
-    """Return `name==version` of what serving imports, as the file of constraints has it."""
-    if not constraints.is_file():
-        raise FileNotFoundError(f"{constraints} is missing: run this in the repository's root")
-    lines = constraints.read_text().splitlines()
-    found = {line.partition("==")[0]: line for line in lines if "==" in line}
-    if missing := [name for name in SERVING if name not in found]:
-        raise ValueError(f"{constraints} has no exact version of {', '.join(missing)}, which serving needs: add it")
-    return [found[name] for name in SERVING]
 
 
 def signature(classes: Sequence[str]) -> "ModelSignature":
