@@ -51,14 +51,14 @@ def make_data(folder: Path) -> None:
     write_params(folder)
 
 
-def write_side(folder: Path, side: str, entries: list[tuple]) -> None:
+def write_side(folder: Path, side: str, entries: list[tuple], size: int = SIZE) -> None:
     """Write the index and the images of a split, as `prepare` does; entries are (name, label, group)."""
     target = folder / "data/prepared" / side
     target.mkdir(parents=True, exist_ok=True)
     write_table(target / "index.csv", ("name", "label", "group"), entries)
     originals = {row["name"]: row["image"] for row in read_table(folder / "data/raw/index.csv")}
     images = [decode_image((folder / "data/raw" / originals[name]).read_bytes()) for name, *_ in entries]
-    np.save(target / "images.npy", np.stack([resize(image, SIZE, "pad") for image in images]))
+    np.save(target / "images.npy", np.stack([resize(image, size, "pad") for image in images]))
 
 
 def entries_of(folder: Path, side: str) -> list[tuple]:
@@ -74,13 +74,15 @@ def write_params(folder: Path, **registry: object) -> None:
     set_params(folder, {f"registry.{key}": value for key, value in changes.items()} | {"compute.threads": 1})
 
 
-def write_student(folder: Path, favourite: int, certainty: float = 20.0, classes: list[str] = CLASSES) -> None:
+def write_student(
+    folder: Path, favourite: int, certainty: float = 20.0, classes: list[str] = CLASSES, size: int = SIZE
+) -> None:
     """Write an untrained student that says class `favourite` of every photograph, and what `evaluate` says of it."""
     torch.manual_seed(0)
     student = build_student("shufflenet_v2_x0_5", len(classes)).eval()
     with torch.no_grad():
         student.network.fc.bias[favourite] += certainty
-    config = classifier_config("shufflenet_v2_x0_5", classes, SIZE, "pad")
+    config = classifier_config("shufflenet_v2_x0_5", classes, size, "pad")
     checkpoint.save(folder / "models/student", student.state_dict(), config)
 
 

@@ -192,6 +192,24 @@ def test_another_test_split_scores_both_on_what_the_champion_has_not_learned_fro
     assert aliases(project)["champion"] == 2
 
 
+def test_another_image_size_is_the_same_examination(project):
+    register(project)
+    write_side(project, "test", entries_of(project, "test"), size=32)
+    put(project, 0, size=32)
+    assert "0.5714 against the champion's 0.2857" in (output := register(project))
+    assert "7 photographs (the same test split)" in output
+
+
+def test_another_class_for_a_photograph_is_another_examination(project):
+    register(project)
+    first, *others = entries_of(project, "test")
+    write_side(project, "test", [(first[0], 1, first[2]), *others])
+    put(project, 0)
+    # now 3 cracks and 3 dents of 7
+    assert "0.4286 against the champion's 0.4286" in (output := register(project))
+    assert "measured again" in output
+
+
 def test_another_metric_scores_both_again(project):
     register(project)
     write_params(project, name=name_of(project), metric="test/recall/crack")

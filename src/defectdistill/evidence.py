@@ -47,7 +47,9 @@ def gather(student: Path, evaluation: Path, test: Photographs, metric: str) -> E
     if name not in scores:
         raise ValueError(f"registry.metric = {metric!r}: {evaluation} has test/… {', '.join(sorted(scores))}")
     commit, dirty = git_state()
-    run_id = read_object(link)["run_id"] if (link := evaluation.parent / "runs" / "evaluate.json").is_file() else None
+    run_id = (
+        read_object(link).get("run_id") if (link := evaluation.parent / "runs" / "evaluate.json").is_file() else None
+    )
     return Evidence(metric, scores[name], len(test.paths), test.fingerprint(), params, commit, dirty, run_id)
 
 
