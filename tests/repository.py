@@ -20,6 +20,7 @@ COPIED = (
     "data/source",
     "dvc.yaml",
     "params.yaml",
+    "constraints.txt",
     ".dvcignore",
     ".gitignore",
     ".dvc/config",

@@ -60,6 +60,11 @@ def test_the_shipped_file_is_valid():
         ({"distill__method": "magic"}, r"distill\.method = 'magic'"),
         ({"compute__precision": "fp16"}, r"compute\.precision = 'fp16'"),
         ({"ingest__source": "web"}, r"ingest\.source = 'web'"),
+        ({"registry__metric": "test/loss"}, r"registry\.metric = 'test/loss': .*macro_f1"),
+        ({"registry__metric": "unlabelled/average_entropy"}, r"registry\.metric = "),
+        ({"registry__min_gain": -0.1}, r"registry\.min_gain = -0\.1"),
+        ({"registry__min_gain": 1.0}, r"registry\.min_gain = 1\.0"),
+        ({"registry__name": "a/b"}, r"registry\.name = 'a/b'"),
     ],
 )
 def test_a_bad_value_is_refused_by_its_full_name(tmp_path, change, message):
@@ -85,6 +90,12 @@ def test_what_is_no_mapping_is_an_error_of_its_own(tmp_path, text):
     (tmp_path / "params.yaml").write_text(text)
     with pytest.raises(ParamsError):
         load_params(tmp_path / "params.yaml")
+
+
+def test_settings_of_the_registry_are_not_in_use():
+    """They stand in no stage's dependencies, so they must not stand in evaluate's report either."""
+    assert "registry.metric" in load_params(SHIPPED).flat()
+    assert not any(name.startswith("registry.") for name in load_params(SHIPPED).in_use())
 
 
 def test_settings_of_other_sources_are_not_in_use(tmp_path):

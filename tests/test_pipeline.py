@@ -182,6 +182,22 @@ def test_mlflow_holds_a_run_a_stage_and_one_complete_run(ran):
     assert {"report.html", "figures", "plots", "evaluate.json"} <= artifacts
 
 
+def test_the_student_of_a_real_run_is_registered_with_what_ran(ran):
+    folder = ran[0]
+    output = run("defectdistill register", folder)
+    assert "registered defectdistill version 1" in output
+    version = store(folder).get_model_version_by_alias("defectdistill", "champion")
+    results = json.loads((folder / "metrics/evaluate.json").read_text())
+    assert float(version.tags["score"]) == results["student"]["test"]["macro_f1"]
+    assert version.tags["distill.beta"] == "0.5"
+    assert version.run_id == link(folder, "evaluate")
+    assert Path(
+        store(folder)
+        .get_logged_model(version.source.removeprefix("models:/"))
+        .artifact_location.removeprefix("file://")
+    ).is_relative_to(folder / "mlartifacts")
+
+
 def test_another_beta_runs_distill_and_evaluate_alone(ran):
     folder = ran[0]
     teacher = link(folder, "teacher")

@@ -24,6 +24,7 @@ DOWNSTREAM = {
     "student": ["baseline", "distill", "evaluate"],
     "distill": ["distill", "evaluate"],
     "evaluate": ["evaluate"],
+    "registry": [],  # read by `defectdistill register`
     "compute": TRAINED,
     "tracking": [],  # cannot change a result
 }
@@ -34,6 +35,7 @@ OTHER = {
     "distill.method": "other",
     "freeze.levels": [8],
     "distill.levels": [8],
+    "registry.metric": "test/accuracy",
 }
 
 # Stands in for a stage: writes something new into every output, as a stage whose result changed would.
@@ -142,13 +144,24 @@ def test_stages_stay_small():
         assert len(script.read_text().splitlines()) <= 60, script.name
 
 
-def test_only_tracking_imports_mlflow():
+def test_only_tracking_and_the_registry_import_mlflow():
     for path in [*(PROJECT / "src").rglob("*.py"), *(PROJECT / "stages").glob("*.py")]:
-        imported = {
-            alias.name if isinstance(node, ast.Import) else node.module
-            for node in ast.walk(ast.parse(path.read_text()))
-            if isinstance(node, ast.Import | ast.ImportFrom)
-            for alias in node.names
-        }
-        if path.parent.name != "tracking":
-            assert not any((module or "").startswith("mlflow") for module in imported), path
+        if path.parent.name not in ("tracking", "registry"):
+            assert not any(module.startswith("mlflow") for module in imported(path)), path
+
+
+def test_no_stage_imports_the_registry():
+    for path in [*(PROJECT / "src").rglob("*.py"), *(PROJECT / "stages").glob("*.py")]:
+        if path.name != "cli.py" and path.parent.name != "registry":
+            assert not any(module.startswith("defectdistill.registry") for module in imported(path)), path
+
+
+def imported(path: Path) -> set[str]:
+    """Return the full names of the modules that a file imports, anywhere in it."""
+    names = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            names |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
+    return names

@@ -36,6 +36,16 @@ def lineage(model: Annotated[Path, typer.Argument(help="A checkpoint folder, suc
         typer.echo(line)
 
 
+@app.command()
+def register() -> None:
+    """Register models/student in MLflow as the challenger, and as the champion if it beats the present one."""
+    from defectdistill.params import load_params
+    from defectdistill.registry.register import register
+
+    for line in register(load_params()):
+        typer.echo(line)
+
+
 def main() -> None:
     """Run a command; an error that this library raises ends in one line."""
     run_stage("defectdistill", app)

@@ -31,6 +31,7 @@ class Params(sections.Section):
     distill: sections.Distill
     evaluate: sections.Evaluate
     tracking: sections.Tracking
+    registry: sections.Registry
     compute: sections.Compute
 
     @model_validator(mode="after")
@@ -61,8 +62,9 @@ class Params(sections.Section):
         return flatten({name: values[name] for name in names or values})
 
     def in_use(self) -> dict[str, Any]:
-        """Return {full key name: value} of all that a result depends on: not other sources' settings, not tracking."""
-        others = ("tracking.", *(f"ingest.{name}." for name in ("synthetic", "folder") if name != self.ingest.source))
+        """Return {full key name: value} of all that a result depends on: not what another source or tracking reads."""
+        sources = (f"ingest.{name}." for name in ("synthetic", "folder") if name != self.ingest.source)
+        others = ("tracking.", "registry.", *sources)
         return {name: value for name, value in self.flat().items() if not name.startswith(others)}
 
 

@@ -12,6 +12,9 @@ NotNegative = Annotated[float, Field(ge=0)]
 Stride = Literal[1, 2, 4, 8, 16, 32]
 Name = Annotated[str, Field(min_length=1)]
 
+# Scores of which more is better, on the test split: neither `loss` nor an entropy, which says nothing of being right.
+PROMOTED_BY = r"^test/(accuracy|macro_f1|macro_recall|macro_auc|g_mean|(f1|recall|precision|auc)/.+)$"
+
 
 class Section(BaseModel):
     """A section of params.yaml: unknown keys, values of another type, infinity and NaN are refused."""
@@ -183,6 +186,14 @@ class Tracking(Section):
     """The mirror in MLflow."""
 
     required: bool
+
+
+class Registry(Section):
+    """The registered model, and when a new version of it becomes the champion."""
+
+    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$", max_length=100)]
+    metric: Annotated[str, Field(pattern=PROMOTED_BY)]
+    min_gain: Annotated[float, Field(ge=0, lt=1)]
 
 
 class Compute(Section):
