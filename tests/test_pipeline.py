@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 import shutil
 from pathlib import Path
 
@@ -19,11 +20,16 @@ from repository import (
     run,
     run_queue,
     runs,
+    set_params,
     store,
 )
 
 # Modules that cannot change a result, and packages' empty files: no dependencies.
 LEFT_OUT = {"__init__.py", "params.py", "sections.py"}
+
+# A command as somebody whom permissions bind: root, in a container for instance, may write anywhere.
+POWERS = "-dac_override,-dac_read_search"
+AS_ANYBODY = f"setpriv --bounding-set={POWERS} --inh-caps={POWERS}" if os.geteuid() == 0 else ""
 
 # Runs at the start of every Python process of the pipeline: notes what a stage has imported when it ends.
 RECORDER = """
@@ -160,6 +166,48 @@ def test_killed_twice_it_ends_in_the_same_bytes(ran, tmp_path):
             assert steps == [0, 1]
     assert not list((again / ".dvc/tmp/defectdistill/trainings").rglob("*.ckpt"))
     assert not list((again / ".dvc/tmp/tracking").iterdir())
+
+
+def test_a_full_disk_is_named_and_costs_nothing_else(ran, tmp_path):
+    """The limit on a file's size stands for the disk: the system refuses the same calls in the same way."""
+    folder = tmp_path / "full"
+    shutil.copytree(ran[0], folder)
+    before = outputs(folder)
+    set_params(folder, {"augment.copies": 3})
+    output = run("trap '' XFSZ; ulimit -f 300; dvc repro", folder, fails=True)
+    assert "augment: data/augmented/images.npy cannot be written or read: File too large" in output
+    assert "Traceback" not in output
+    run("git checkout -q params.yaml", folder)
+    assert executed(run("dvc repro", folder)) in ([], ["check"])
+    assert outputs(folder) == before
+
+
+@pytest.mark.parametrize("stage", ["prepare", "augment", "teacher", "freeze", "distill", "evaluate"])
+def test_every_stage_says_that_the_disk_is_full(ran, tmp_path, stage):
+    folder = tmp_path / "full"
+    shutil.copytree(ran[0], folder)
+    script = f"stages/{stage}.py {stage if stage == 'distill' else ''}"
+    output = run(f"trap '' XFSZ; ulimit -f 16; python {script}", folder, fails=True, DVC_ROOT=str(folder))
+    assert f"{stage}: " in output
+    assert "cannot be written or read: File too large" in output
+    assert "Traceback" not in output
+
+
+def test_a_folder_that_may_not_be_written_to_is_named_and_costs_nothing(ran, tmp_path):
+    folder = tmp_path / "read-only"
+    shutil.copytree(ran[0], folder)
+    before = outputs(folder)
+    for path in (folder / "data", folder / "data/prepared"):
+        path.chmod(0o555)
+    held = f"{AS_ANYBODY} python stages/prepare.py"
+    assert "prepare: data/prepared cannot be written or read: Permission denied" in run(held, folder, fails=True)
+    set_params(folder, {"prepare.seed": 3})
+    assert f"Permission denied: '{folder}/data/" in run(f"{AS_ANYBODY} dvc repro", folder, fails=True)
+    for path in (folder / "data", folder / "data/prepared"):
+        path.chmod(0o755)
+    run("git checkout -q params.yaml", folder)
+    run("dvc repro", folder)
+    assert outputs(folder) == before
 
 
 def test_mlflow_holds_a_run_a_stage_and_one_complete_run(ran):

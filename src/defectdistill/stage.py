@@ -68,7 +68,10 @@ def alone(name: str) -> FileLock:
 def clear(outputs: Iterable[str]) -> None:
     """Remove files and folders, as dvc does before it starts a stage: an orphan may have written since then."""
     for path in map(Path, outputs):
-        if path.is_dir() and not path.is_symlink():
-            shutil.rmtree(path)
-        else:
-            path.unlink(missing_ok=True)
+        try:
+            if path.is_dir() and not path.is_symlink():
+                shutil.rmtree(path)
+            else:
+                path.unlink(missing_ok=True)
+        except OSError as error:  # rmtree names the entry alone
+            raise OSError(error.errno, error.strerror, str(path)) from error

@@ -21,7 +21,7 @@ def test_runs_end_in_the_store_at_the_root_with_their_artifacts(store):
         run.log_artifacts(Path("plots"))
     done = stored(store, run.key)
     assert done.info.status == "FINISHED"
-    assert done.info.run_name == "teacher"
+    assert done.info.run_name == "teacher workspace"
     assert done.data.params == {"teacher.lr": "0.001"}
     history = client(store).get_metric_history(done.info.run_id, "val_dice")
     assert [(metric.step, metric.value) for metric in history] == [(0, 0.5), (1, 0.75)]

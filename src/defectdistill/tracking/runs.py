@@ -85,7 +85,7 @@ def stage_run(stage: str, params: dict[str, Any], required: bool = False, key: s
     What ran is noted in `metrics/runs/STAGE.json`, an output that no stage reads: DVC's cache brings it back with the
     stage's other outputs, so that a cached stage stays linked to the run that made it.
     """
-    with open_run(STAGES, stage, stage, required, key) as run:
+    with open_run(STAGES, f"{stage} {experiment_name()}", stage, required, key) as run:
         run.log_params(params)
         yield run
         if is_main_process():

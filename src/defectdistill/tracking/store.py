@@ -18,6 +18,7 @@ for _name, _value in {
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "5",
     "MLFLOW_LOGGING_LEVEL": "WARNING",
+    "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
 }.items():
     os.environ.setdefault(_name, _value)
 
@@ -66,11 +67,17 @@ def connect() -> Any:
 
 def make_experiments(client: Any, artifacts: str | None) -> bool:
     """Create the experiments that are missing and restore those that were deleted; whether one was created."""
+    from mlflow.exceptions import MlflowException
+
     created = False
     for name in (EXPERIMENT, STAGES):
         found = client.get_experiment_by_name(name)
         if found is None:
-            client.create_experiment(name, artifact_location=artifacts)
+            try:
+                client.create_experiment(name, artifact_location=artifacts)
+            except MlflowException:
+                if client.get_experiment_by_name(name) is None:
+                    raise  # else another process was faster
             created = True
         elif found.lifecycle_stage == "deleted":
             client.restore_experiment(found.experiment_id)
