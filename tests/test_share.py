@@ -1,6 +1,5 @@
 """The team cache with real dvc and git: what one person shares, a fresh clone gets without executing anything."""
 
-import hashlib
 import os
 import shutil
 from contextlib import ExitStack
@@ -10,12 +9,13 @@ from types import SimpleNamespace
 import pytest
 from repository import STAGES, TINY, YAML_12, executed, make_repository, run
 from servers import KEY, SECRET, free_port, s3_server, sftp_server
+from teammates import add_experiment, clone, hashes, report_hash
 
 SHARE = "defectdistill share"
 CREDENTIALS = {"s3": ("access_key_id", "secret_access_key"), "sftp": ("user", "password")}
 
+# goes on where .dvc/config ends, in its section [core]
 REMOTES = """
-[core]
     remote = team
 ['remote "team"']
     url = {folder}
@@ -48,18 +48,6 @@ def team(tmp_path_factory):
         yield SimpleNamespace(place=place, folder=folder, shared=shared)
 
 
-def clone(team, name: str) -> Path:
-    folder = team.place / name
-    run(f"git clone -q origin.git {name}", team.place)
-    run("git config user.name test && git config user.email test@example.com", folder)
-    return folder
-
-
-def hashes(cache: Path) -> dict[Path, str]:
-    files = [path for path in (cache / "files").rglob("*") if path.is_file()]
-    return {path: hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
-
-
 @pytest.fixture(scope="module")
 def teammate(team):
     """A teammate's clone, whose workspace is links into a shared cache, and what its own experiment printed."""
@@ -77,9 +65,9 @@ def teammate(team):
     return SimpleNamespace(**locals())
 
 
-def apply_experiment(folder: Path) -> None:
+def apply_experiment(folder: Path, **variables: str) -> None:
     """Bring other-beta and its outputs into a clone's workspace."""
-    run("dvc exp pull origin other-beta && dvc exp apply other-beta", folder)
+    run("dvc exp pull origin other-beta && dvc exp apply other-beta", folder, **variables)
     assert YAML_12.load(folder / "params.yaml")["distill"]["beta"] == 0.4
     assert (folder / "models/student/weights.safetensors").stat().st_size > 100_000
 
@@ -150,37 +138,19 @@ def test_through_a_server_a_fresh_clone_executes_nothing(team, teammate, remote)
     output = run(f"{SHARE} {remote}", teammate.folder)
     assert "experiments: other-beta" in output
     fresh = clone(team, f"fresh-{remote}")
-    run(f"{credentials} && dvc remote default --local {remote}", fresh)
-    assert executed(run("dvc repro --pull", fresh)) == []
-    apply_experiment(fresh)
-    run("git checkout -q -- .", fresh)
-    assert run("git check-ignore .dvc/config.local", fresh).strip() == ".dvc/config.local"
-    assert run("git add -A && git status --porcelain", fresh) == ""
-    assert SECRET in (fresh / ".dvc/config.local").read_text()
+    run(f"dvc remote default --local {remote}", fresh)
+    variables = {"AWS_ACCESS_KEY_ID": KEY, "AWS_SECRET_ACCESS_KEY": SECRET} if remote == "s3" else {}
+    if not variables:
+        run(credentials, fresh)
+    assert executed(run("dvc repro --pull", fresh, **variables)) == []
+    apply_experiment(fresh, **variables)
 
 
-def add_experiment(folder: Path, name: str, file: str = "", old: str = "", new: str = "") -> str:
-    """Add an experiment like other-beta, with one text changed in one file; returns its reference."""
-    other = folder.parent / name
-    run(f"git worktree add -q --detach {other} {reference(folder, 'other-beta')}", folder)
-    if file:
-        text = (other / file).read_text()
-        assert old in text
-        (other / file).write_text(text.replace(old, new))
-    run(f"git commit -qa --allow-empty --amend --message {name}", other)
-    added = reference(folder, "other-beta").replace("other-beta", name)
-    run(f"git update-ref {added} $(git -C {other} rev-parse HEAD) && git worktree remove --force {other}", folder)
-    return added
-
-
-def reference(folder: Path, experiment: str) -> str:
-    return run(f"git for-each-ref --format='%(refname)' 'refs/exps/*/*/{experiment}'", folder).strip()
-
-
-def report_hash(folder: Path, experiment: str) -> str:
-    lock = run(f"git show {reference(folder, experiment)}:dvc.lock", folder)
-    outputs = YAML_12.load(lock)["stages"]["evaluate"]["outs"]
-    return next(entry["md5"] for entry in outputs if entry["path"] == "metrics/report.html")
+def test_credentials_given_locally_stay_out_of_git(team):
+    folder = clone(team, "secret")
+    run(f"dvc remote modify --local s3 secret_access_key {SECRET}", folder)
+    assert SECRET in (folder / ".dvc/config.local").read_text()
+    assert run("git add -A && git status --porcelain", folder) == ""
 
 
 def test_one_experiment_that_cannot_be_shared_keeps_no_other_back(team, teammate, tmp_path):
