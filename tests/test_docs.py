@@ -74,6 +74,13 @@ def test_the_tests_that_the_page_on_safety_names_exist():
         assert re.search(rf"^def {test}\(", (PROJECT / file).read_text(), re.M), test
 
 
+def test_every_command_of_ours_in_the_docs_is_one():
+    ours = {command.split()[1] for page in PAGES for command in commands(page) if command.startswith("defectdistill ")}
+    assert "share" in ours
+    for name in ours:
+        run(f"defectdistill {name} --help", PROJECT)
+
+
 def test_every_key_has_a_row_in_the_table_of_what_re_runs():
     text = (PROJECT / "docs/experiments.md").read_text()
     assert {f"`{key.split('.')[0]}.*`" for key in KEYS} <= set(re.findall(r"`\w+\.\*`", text))

@@ -46,6 +46,17 @@ def register() -> None:
         typer.echo(line)
 
 
+@app.command()
+def share(
+    remote: Annotated[str | None, typer.Argument(help="Name of a DVC remote; the default one if left out.")] = None,
+    git_remote: Annotated[str, typer.Option(help="Name of the git remote that gets the experiments.")] = "origin",
+) -> None:
+    """Push to the team: the workspace's outputs, the experiments, and the runs that DVC has cached."""
+    from defectdistill import share as team
+
+    team.share(remote, git_remote)
+
+
 def main() -> None:
     """Run a command; an error that this library raises ends in one line."""
     run_stage("defectdistill", app)
