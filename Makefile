@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: install repro test audit ui clean
+.PHONY: install repro test test-slow audit ui clean
 
 install: .venv/.installed  ## make .venv with everything that the pipeline needs
 
@@ -23,7 +23,10 @@ repro: install  ## run the pipeline: from photographs to metrics/report.html
 test: .venv/.installed-dev  ## lint, and all tests
 	ruff check .
 	ruff format --check .
-	pytest -n auto --dist loadfile -m "not gpu"
+	pytest -n auto --dist loadfile -m "not gpu and not slow"
+
+test-slow: .venv/.installed-dev  ## the tests that take minutes: kills over all stages, twelve queued experiments
+	pytest -m slow
 
 # An environment of its own, small: what is checked are the pinned versions, not what happens to be installed.
 .venv-audit/.installed: constraints.txt

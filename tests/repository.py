@@ -1,5 +1,6 @@
 """Temporary copies of this project as git and DVC repositories of their own, for tests that run the real thing."""
 
+import hashlib
 import os
 import re
 import shutil
@@ -146,3 +147,26 @@ def wait_for(reached: Callable[[], object], what: str, pause: float = 0.02, limi
     while not reached():
         assert time.monotonic() - begin < limit, f"waited {limit:.0f} s for {what}"
         time.sleep(pause)
+
+
+def are_complete(folder: Path, betas: dict[str, str]) -> bool:
+    """Whether each of the named experiments has one finished row with its beta, its scores and its report."""
+    for name, beta in betas.items():
+        (row,) = [entry for entry in runs(folder) if entry.info.run_name == name]
+        assert (row.info.status, row.data.params["distill.beta"]) == ("FINISHED", beta)
+        assert {"test/macro_f1", "baseline/test/macro_f1", "teacher/dice"} <= set(row.data.metrics)
+        assert {f"stage/{stage}" for stage in STAGES[1:-1]} <= set(row.data.tags)
+        names = {item.path for item in store(folder).list_artifacts(row.info.run_id)}
+        assert {"report.html", "figures", "plots", "evaluate.json"} <= names
+        assert Path(row.info.artifact_uri.removeprefix("file://")).is_relative_to(folder / "mlartifacts")
+    return True
+
+
+def outputs(folder: Path) -> dict[str, str]:
+    """Return the hash of every output but the notes of MLflow's run ids."""
+    files = [path for name in ("data", "models", "metrics") for path in (folder / name).rglob("*") if path.is_file()]
+    return {
+        str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in files
+        if path.parts[-2] != "runs"
+    }

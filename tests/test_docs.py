@@ -67,8 +67,9 @@ def test_every_dvc_command_of_the_docs_is_one():
         run(f"dvc {' '.join(known)} --help", PROJECT)
 
 
-def test_the_tests_that_the_page_on_safety_names_exist():
-    named = re.findall(r"`(tests/[\w/]+\.py)::(test_\w+)`", (PROJECT / "docs/safety.md").read_text())
+@pytest.mark.parametrize("page", ["safety", "reliability"])
+def test_the_tests_that_a_page_names_exist(page):
+    named = re.findall(r"`(tests/[\w/]+\.py)::(test_\w+)`", (PROJECT / f"docs/{page}.md").read_text())
     assert len(named) > 15
     for file, test in named:
         assert re.search(rf"^def {test}\(", (PROJECT / file).read_text(), re.M), test
