@@ -25,6 +25,8 @@ from repository import (
     store,
 )
 
+from defectdistill.checkpoint import content_hash
+
 # Modules that cannot change a result, and packages' empty files: no dependencies.
 LEFT_OUT = {"__init__.py", "params.py", "sections.py"}
 
@@ -222,6 +224,32 @@ def test_the_student_of_a_real_run_is_registered_with_what_ran(ran):
         .get_logged_model(version.source.removeprefix("models:/"))
         .artifact_location.removeprefix("file://")
     ).is_relative_to(folder / "mlartifacts")
+
+
+def test_lineage_names_data_teacher_code_and_params_and_the_way_back(ran):
+    folder = ran[0]
+    student, teacher = (content_hash(folder / f"models/{name}") for name in ("student", "teacher"))
+    data = json.loads((folder / "data/prepared/summary.json").read_text())["sha256"]
+    commit = run("git rev-parse HEAD", folder).strip()
+    told = run("defectdistill lineage models/student", folder)
+    for fact in (student, teacher, data, commit, link(folder, "distill"), link(folder, "teacher"), "distill.beta=0.5"):
+        assert fact in told
+    assert "teacher.width=2" in told
+    assert "code      commit" in told
+    assert ", unchanged" in told
+    assert f"used in   workspace (MLflow run {link(folder, 'evaluate')})" in told
+    assert f"student sha256 {student}" in run("defectdistill lineage models/teacher", folder)
+    (entry,) = store(folder).get_run(link(folder, "distill")).inputs.dataset_inputs
+    assert (entry.dataset.name, entry.dataset.digest) == ("synthetic", data[:36])
+
+
+def test_a_model_that_nobody_here_made_has_no_lineage(ran, tmp_path):
+    shutil.copytree(ran[0] / "models/student", tmp_path / "student")
+    config = tmp_path / "student/model.json"
+    config.write_text(config.read_text() + " ")
+    output = run(f"defectdistill lineage {tmp_path}/student", ran[0], fails=True)
+    assert "made these weights" in output
+    assert "Traceback" not in output
 
 
 def test_another_beta_runs_distill_and_evaluate_alone(ran):

@@ -9,7 +9,7 @@ import traceback
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
-from filelock import FileLock
+from filelock import FileLock, Timeout
 
 from defectdistill.processes import end_with_dvc, is_main_process
 
@@ -61,8 +61,19 @@ def alone(name: str) -> FileLock:
     """Return the held lock of a stage in this folder: the system frees it when its process ends, however it ends."""
     place = hashlib.sha256(str(Path.cwd()).encode()).hexdigest()[:16]
     lock = FileLock(scratch() / "locks" / f"{name}-{place}")
-    lock.acquire()
+    acquire(lock, f"{name}: another process runs this stage in this folder; waiting for its end")
     return lock
+
+
+def acquire(lock: FileLock, message: str) -> bool:
+    """Take a lock, saying so once if another process has it; returns whether one had."""
+    try:
+        lock.acquire(blocking=False)
+    except Timeout:
+        print(message, file=sys.stderr, flush=True)
+        lock.acquire()
+        return True
+    return False
 
 
 def clear(outputs: Iterable[str]) -> None:

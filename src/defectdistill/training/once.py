@@ -25,7 +25,7 @@ from filelock import FileLock, Timeout
 
 from defectdistill.files import digest, replacing
 from defectdistill.processes import is_main_process
-from defectdistill.stage import scratch
+from defectdistill.stage import acquire, scratch
 
 RESULT_LIFE = 3600.0  # seconds that a result waits for experiments that were queued beside it
 CHECKPOINT_LIFE = 14 * 24 * 3600.0  # seconds after which a training that nobody went on with is given up
@@ -104,13 +104,7 @@ def lock_of(folder: Path) -> FileLock:
 def held(folder: Path, stage: str) -> Iterator[bool]:
     """Hold a training's lock; yields whether another process had it first."""
     lock = lock_of(folder)
-    try:
-        lock.acquire(blocking=False)
-        waited = False
-    except Timeout:
-        print(f"{stage}: another process trains the same; waiting for its result", file=sys.stderr)
-        lock.acquire()
-        waited = True
+    waited = acquire(lock, f"{stage}: another process trains the same; waiting for its result")
     try:
         yield waited
     finally:
