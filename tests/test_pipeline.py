@@ -162,12 +162,12 @@ def test_a_full_disk_is_named_and_costs_nothing_else(ran, tmp_path):
     assert outputs(folder) == before
 
 
-@pytest.mark.parametrize("stage", ["prepare", "augment", "teacher", "freeze", "distill", "evaluate"])
-def test_every_stage_says_that_the_disk_is_full(ran, tmp_path, stage):
+@pytest.mark.parametrize("stage", ["prepare", "teacher", "freeze", "evaluate"])
+def test_whoever_writes_says_that_the_disk_is_full(ran, tmp_path, stage):
+    """Arrays, checkpoints of a training, weights, pictures: each is written by other code."""
     folder = tmp_path / "full"
     shutil.copytree(ran[0], folder)
-    script = f"stages/{stage}.py {stage if stage == 'distill' else ''}"
-    output = run(f"trap '' XFSZ; ulimit -f 16; python {script}", folder, fails=True, DVC_ROOT=str(folder))
+    output = run(f"trap '' XFSZ; ulimit -f 16; python stages/{stage}.py", folder, fails=True, DVC_ROOT=str(folder))
     assert f"{stage}: " in output
     assert "cannot be written or read: File too large" in output
     assert "Traceback" not in output
@@ -273,12 +273,6 @@ def test_back_at_the_old_beta_everything_comes_from_the_cache(ran):
     first = next(entry for entry in runs(folder) if entry.info.run_name == "workspace")
     assert results["student"]["test"]["macro_f1"] == first.data.metrics["test/macro_f1"]
     assert link(folder, "evaluate") == first.info.run_id
-
-
-def test_an_experiment_in_a_temporary_copy_ends_in_the_one_store(ran):
-    folder = ran[0]
-    run("dvc exp run --temp --name in-temp -S distill.beta=0.2", folder)
-    assert are_complete(folder, {"in-temp": "0.2"})
 
 
 def test_queued_experiments_train_a_shared_teacher_once_with_the_code_they_were_queued_with(ran):

@@ -113,3 +113,8 @@ def test_twelve_queued_experiments_four_at_a_time_are_twelve_complete_rows(whole
     for entry in rows:
         steps = [metric.step for metric in store(folder).get_metric_history(entry.info.run_id, "val_loss")]
         assert steps == list(range(LONGER["student.epochs"]))
+
+
+def test_an_experiment_in_a_temporary_copy_ends_in_the_one_store(whole):
+    run("dvc exp run --temp --name in-temp -S distill.beta=0.9", whole[0])
+    assert are_complete(whole[0], {"in-temp": "0.9"})

@@ -64,8 +64,10 @@ def origin(store: Store, run: Any, stage: str, indent: str = "") -> Iterator[str
 
 def changes(tags: dict[str, str]) -> str:
     """Return in words whether the code that ran was the commit's."""
-    changed = tags.get("git.changed", "unknown changes")
-    return "unchanged" if changed == "nothing" else f"changed since: {'; '.join(changed.splitlines())}"
+    if "git.changed" not in tags:
+        return "no git there"
+    changed = [line.strip() for line in tags["git.changed"].splitlines()]
+    return f"changed since: {', '.join(changed)}" if changed else "unchanged"
 
 
 def outcome(store: Store, name: str, content: str) -> Iterator[str]:

@@ -1,6 +1,7 @@
 import json
 import os
 import sqlite3
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -125,3 +126,21 @@ def test_a_plain_repro_is_called_workspace(store):
     with experiment_run({}) as run:
         pass
     assert stored(store, run.key).info.run_name == "workspace"
+
+
+def test_a_run_names_the_commit_and_what_differs_from_it(store):
+    for command in ("init -q", "config user.name t", "config user.email t@example.com", "add .", "commit -qm start"):
+        Path("params.yaml").write_text("a: 1\n")
+        Path("dvc.lock").write_text("1")
+        subprocess.run(["git", *command.split()], check=True)
+    commit = subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True, check=True).stdout.strip()
+    for changed in ("", " M params.yaml\n?? new.py"):
+        Path("dvc.lock").write_text("a run writes it")
+        if changed:
+            Path("params.yaml").write_text("a: 2\n")
+            Path("new.py").touch()
+        with stage_run("freeze", {}) as run:
+            pass
+        tags = stored(store, run.key).data.tags
+        assert (tags["mlflow.source.git.commit"], tags["git.changed"]) == (commit, changed)
+        subprocess.run(["git", "clean", "-qfd", "metrics"], check=True)

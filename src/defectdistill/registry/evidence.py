@@ -7,7 +7,6 @@ say of this model, on this test split, what the model does.
 
 import hashlib
 import json
-import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,6 +15,7 @@ from ruamel.yaml import YAML, YAMLError
 
 from defectdistill.evaluation.held_out import Photographs
 from defectdistill.params import flatten
+from defectdistill.tracking.git_state import git_state
 
 LOCK = Path("dvc.lock")
 # Another number of threads, or processor, moves probabilities by less; another model moves the loss by more.
@@ -46,10 +46,10 @@ def gather(student: Path, evaluation: Path, test: Photographs, metric: str) -> E
     name = metric.removeprefix("test/")
     if name not in scores:
         raise ValueError(f"registry.metric = {metric!r}: {evaluation} has test/… {', '.join(sorted(scores))}")
-    commit, dirty = git_state()
+    commit, changed = git_state()
     link = evaluation.parent / "runs" / "evaluate.json"
     run = read_object(link).get("run") if link.is_file() else None
-    return Evidence(metric, scores[name], len(test.paths), test.fingerprint(), params, commit, dirty, run)
+    return Evidence(metric, scores[name], len(test.paths), test.fingerprint(), params, commit, bool(changed), run)
 
 
 def agreed_scores(student: Path, evaluation: Path, test: Photographs) -> dict[str, float]:
@@ -84,15 +84,6 @@ def evaluated_params(evaluation: Path) -> dict[str, Any]:
     return params
 
 
-def git_state() -> tuple[str | None, bool]:
-    """Return git's commit and whether the work tree differs from it; (None, False) outside of a repository.
-
-    dvc.lock does not count: a run writes it.
-    """
-    commit = _git("rev-parse", "HEAD")
-    return (commit, bool(_git("status", "--porcelain", "--", ".", f":(exclude){LOCK}"))) if commit else (None, False)
-
-
 def read_object(path: Path) -> dict[str, Any]:
     """Return the object of a JSON file; raises FileNotFoundError or ValueError naming the file."""
     try:
@@ -109,11 +100,3 @@ def read(path: Path) -> bytes:
     if not path.is_file():
         raise FileNotFoundError(f"{path} is missing: run `dvc repro`, or get it with `dvc checkout`")
     return path.read_bytes()
-
-
-def _git(*arguments: str) -> str | None:
-    try:
-        done = subprocess.run(["git", *arguments], capture_output=True, text=True, check=True)
-    except (OSError, subprocess.CalledProcessError):
-        return None
-    return done.stdout.strip()

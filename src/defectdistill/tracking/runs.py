@@ -7,7 +7,6 @@ key of our own, since MLflow's ids exist only once the store has answered.
 import json
 import os
 import re
-import subprocess
 import uuid
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -16,6 +15,7 @@ from typing import Any
 
 from defectdistill.params import flatten
 from defectdistill.processes import is_main_process
+from defectdistill.tracking.git_state import git_state
 from defectdistill.tracking.journal import Journal
 from defectdistill.tracking.sender import Sender
 from defectdistill.tracking.store import EXPERIMENT, STAGES
@@ -115,18 +115,9 @@ def experiment_name() -> str:
 
 
 def code_tags() -> dict[str, str]:
-    """Return the commit of the checkout here, and whether files that git knows differ from it; {} without git."""
-    commit = git("rev-parse", "HEAD")
-    if not commit:
-        return {}
-    changed = git("status", "--porcelain", "--untracked-files=no")
-    return {"mlflow.source.git.commit": commit, "git.changed": changed[:1000] or "nothing"}
-
-
-def git(*arguments: str) -> str:
-    """Return what a git command prints, '' if it fails."""
-    done = subprocess.run(["git", *arguments], capture_output=True, text=True)
-    return done.stdout.strip() if done.returncode == 0 else ""
+    """Return the commit of the checkout here, and which files differ from it; {} without git."""
+    commit, changed = git_state()
+    return {"mlflow.source.git.commit": commit, "git.changed": "\n".join(changed)[:1000]} if commit else {}
 
 
 @contextmanager
