@@ -136,8 +136,8 @@ def kill_in(folder: Path, stage: str, only_dvc: bool) -> None:
 
 def run_queue(folder: Path, jobs: int) -> None:
     """Run the queued experiments, `jobs` at a time, to the end of the last."""
-    run(f"dvc queue start -j {jobs}", folder)
-    wait_for(lambda: not re.search("Queued|Running", run("dvc queue status", folder)), "the queue's end", 2.0)
+    run(f"dvc queue start -j {jobs} > ../queue.log 2>&1", folder)  # the workers would hold a pipe open to their end
+    wait_for(lambda: not re.search("Queued|Running", run("dvc queue status", folder)), "the queue's end", 5.0, 2400)
     assert "Failed" not in run("dvc queue status", folder)
 
 
