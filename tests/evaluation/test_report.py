@@ -10,7 +10,6 @@ from defectdistill.evaluation.calibration import Temperature
 from defectdistill.evaluation.evaluate import evaluate_models
 from defectdistill.evaluation.measures import Chosen
 from defectdistill.evaluation.report import write_report
-from defectdistill.evaluation.report_trust import attention_section, calibration_section, selective_section
 from defectdistill.evaluation.report_words import signed, span, verdict
 from defectdistill.evaluation.scores import metric_names
 
@@ -157,18 +156,15 @@ def made_results(classes, **changes):
     } | changes  # fmt: skip
 
 
-def made_choice(how="off", temperature=1.0, threshold=None):
-    return Chosen(Temperature(temperature, how), threshold, 0.95, 12, 0.5)
-
-
 def minimal(**changes):
     rows = [
         {"model": model, "name": "x.png", "true": "a", "predicted": "a", "confidence": "0.9"}
         for model in ("student", "baseline")
     ]
+    chosen = Chosen(Temperature(1.0, "off"), None, 0.95, 12, 0.5)
     return {
         "title": "t", "results": made_results(["a"]), "data": make_case(["a"], 1, 0)["data"], "groups": 1,
-        "chosen": {"student": made_choice(), "baseline": made_choice()}, "predictions": rows,
+        "chosen": dict.fromkeys(("student", "baseline"), chosen), "predictions": rows,
         "trust_figures": {"calibration": [], "selective": [], "attention": []},
         "figures": [], "contact_sheets": [], "params": {}, "reproduce": [],
     } | changes  # fmt: skip
@@ -244,62 +240,3 @@ def test_signed():
 
 def test_span():
     assert [span(ends) for ends in ([-0.125, 1.0], [-0.004, 0.0], None)] == ["−0.12 to 1.00", "0.00 to 0.00", ""]
-
-
-def words(section, **changes):
-    model = {
-        "test": {"accuracy": 0.84, "average_confidence": 0.91},
-        "calibrated": {"average_confidence": 0.85},
-        "selective": {"below_threshold": 0.25, "accuracy_above": 0.96},
-        "unlabelled": {"images": 60, "below_threshold": 0.4},
-        "intervals": {},
-    }
-    results = {"student": model, "baseline": model}
-    choice = made_choice(**changes)
-    return section(results, {"student": choice, "baseline": choice})["sentences"][0].replace("\u00a0", " ")
-
-
-LEARNED = ", learned from 12 validation images, makes it {} certain: it then expects 85."
-
-
-@pytest.mark.parametrize(
-    ("how", "temperature", "more"),
-    [
-        ("off", 1.0, ""),
-        ("fitted", 1.6, " The temperature 1.60" + LEARNED.format("less")),
-        ("bounded", 0.1, " The temperature 0.10 (the end of the range that is searched)" + LEARNED.format("more")),
-        (
-            "separated",
-            1.0,
-            " It is right on all of 12 validation images: from these no temperature can be learned, as they would take "
-            "any degree of certainty for justified. Its probabilities stay as they are.",
-        ),
-    ],
-)
-def test_calibration_in_words(how, temperature, more):
-    first = "Of 100 answers on the test split the student expects 91 to be right, by its own confidence; 84 are."
-    assert words(calibration_section, how=how, temperature=temperature) == first + more
-
-
-def test_thresholds_in_words():
-    assert words(selective_section, threshold=0.834) == (
-        "For 95 of 100 right answers the student has to be 83.4 % certain or more: on the validation split 6 of 12 "
-        "images are. Of the test images 25 % stay under it and would go to a person; of the others 96 % are right. "
-        "Of the 60 unlabelled images 40 % stay under it."
-    )
-    assert "No threshold on the student's confidence reaches 95 of 100 right answers" in words(selective_section)
-
-
-def test_attention_in_words():
-    def model(energy):
-        return {
-            "attention": {"images": 9, "energy_inside": energy, "hit_rate": 0.5, "mask_area": 0.08},
-            "intervals": {"attention": {"hit_rate": [0.1, 0.9]}},
-        }
-
-    difference = {"attention/energy_inside": 0.1, "attention/hit_rate": 0.0, "intervals": {}}
-    section = attention_section({"student": model(0.34), "baseline": model(0.24), "difference": difference})
-    text = section["sentence"].replace("\u00a0", " ")
-    for part in ("On 9 test images", "34 % of what speaks", "24 % for the baseline", "would have 8 %"):
-        assert part in text
-    assert section["rows"][1] == ("Highest point inside the mask", [(0.5, [0.1, 0.9]), (0.5, [0.1, 0.9]), (0.0, None)])
