@@ -21,8 +21,8 @@ _RELIABILITY = (
     "dashed line it would be as large as the confidence. Numbers: images. A bar of few images says little."
 )
 _COVERAGE = (
-    "Accuracy on the test split if the model answers only where it is most certain. Dashed: 10, 20 and 30\u00a0% go to a "
-    "person."
+    "Accuracy on the test split if the model answers only where it is most certain. Dashed: 10, 20 and 30\u00a0% go to "
+    "a person."
 )
 _ATTENTION = (
     "Class-activation maps (Grad-CAM) of the true class on test photographs, from dark (nothing) to light yellow (the "
