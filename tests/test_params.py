@@ -28,7 +28,7 @@ def changed(tmp_path, **changes):
 def test_the_shipped_file_is_valid():
     params = load_params(SHIPPED)
     assert params.distill.beta == 0.5
-    assert params.flat("evaluate") == {"evaluate.batch_size": params.evaluate.batch_size}
+    assert params.flat("tracking") == {"tracking.required": False}
     assert set(params.flat()) == set(flatten(YAML(typ="safe", pure=True).load(SHIPPED)))
 
 

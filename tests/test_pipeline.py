@@ -74,6 +74,8 @@ def test_from_nothing_to_the_report(ran):
     assert 0 <= results["student"]["test"]["macro_f1"] <= 1
     assert {"dice", "iou"} <= set(results["teacher"])
     assert results["student"]["unlabelled"]["images"] == 3
+    assert set(results["student"]["intervals"]) >= {"test", "selective", "attention", "unlabelled"}
+    assert set(json.loads((folder / "metrics/calibration.json").read_text())) == {"student", "baseline"}
     for picture in ("prepare/contact_sheet.png", "augment/contact_sheet.png", "teacher/masks.png"):
         assert cv2.imread(str(folder / "metrics" / picture)) is not None
 

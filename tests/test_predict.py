@@ -4,6 +4,7 @@ import torch
 
 from defectdistill import checkpoint
 from defectdistill.data.preprocess import resize
+from defectdistill.evaluation.calibration import scaled
 from defectdistill.models.normalise import MEAN, STD, normalise
 from defectdistill.models.segmenter import Segmenter
 from defectdistill.models.students import build_student, classifier_config
@@ -54,6 +55,21 @@ def test_images_of_any_size_go_through_the_resize_of_prepare(folder):
     assert np.array_equal(predictor.preprocess(image), resize(image, 48, "pad"))
     mixed = predictor([image, images(1)[0]]).probabilities
     np.testing.assert_allclose(mixed[0], predictor([image]).probabilities[0], rtol=1e-4)
+
+
+def test_a_temperature_is_what_evaluate_calls_calibrated(folder):
+    plain = Predictor.load(folder)(images(3))
+    warm = Predictor.load(folder, temperature=2.5)(images(3))
+    np.testing.assert_allclose(warm.probabilities, scaled(plain.probabilities, 2.5), rtol=1e-9)
+    assert warm.classes == plain.classes
+    assert (warm.entropy > plain.entropy).all()
+    np.testing.assert_array_equal(Predictor.load(folder, temperature=1.0)(images(3)).probabilities, plain.probabilities)
+
+
+@pytest.mark.parametrize("temperature", [0.0, -1.0, float("nan"), float("inf")])
+def test_a_temperature_that_is_none_is_refused(folder, temperature):
+    with pytest.raises(ValueError, match="expected a finite number above 0"):
+        Predictor.load(folder, temperature=temperature)
 
 
 def test_no_image_gives_no_prediction(folder):

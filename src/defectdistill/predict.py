@@ -3,6 +3,7 @@
 `evaluate` and everything that is shipped call it, so that no second preprocessing can drift away from it.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,23 +29,38 @@ class Prediction:
 
 
 class Predictor:
-    """A trained student or baseline with its preprocessing."""
+    """A trained student or baseline with its preprocessing.
 
-    def __init__(self, student: Student, classes: list[str], size: int, resize_mode: str, batch_size: int = 64):
+    `temperature` divides the logits: 1 leaves them as they are, `metrics/calibration.json` holds what `evaluate` found.
+    """
+
+    def __init__(
+        self,
+        student: Student,
+        classes: list[str],
+        size: int,
+        resize_mode: str,
+        batch_size: int = 64,
+        temperature: float = 1.0,
+    ):
+        if not (math.isfinite(temperature) and temperature > 0):
+            raise ValueError(f"temperature = {temperature}: expected a finite number above 0 (1 changes nothing)")
         self.student = student.eval().to(memory_format=torch.channels_last)
         self.classes = classes
         self.size = size
         self.resize_mode = resize_mode
         self.batch_size = batch_size
+        self.temperature = temperature
 
     @classmethod
-    def load(cls, folder: str | Path, batch_size: int = 64) -> "Predictor":
+    def load(cls, folder: str | Path, batch_size: int = 64, temperature: float = 1.0) -> "Predictor":
         """Load a checkpoint folder of a student; raises FileNotFoundError or ValueError naming what does not fit."""
         folder = Path(folder)
         config = read_model_json(folder, Classifier)
         student = build(folder, lambda: build_student(config.student.arch, len(config.classes)))
         checkpoint.load_into(student, folder)
-        return cls(student, config.classes, config.preprocessing.size, config.preprocessing.resize, batch_size)
+        size, resize_mode = config.preprocessing.size, config.preprocessing.resize
+        return cls(student, config.classes, size, resize_mode, batch_size, temperature)
 
     def __call__(self, images: Sequence[np.ndarray]) -> Prediction:
         """Classify uint8 RGB images, each (H, W, 3) of any size, or one array (N, S, S, 3)."""
@@ -59,7 +75,7 @@ class Predictor:
         batch = np.stack([self.preprocess(image) for image in images])
         device = next(self.student.parameters()).device
         logits = self.student(normalise(torch.from_numpy(batch).to(device)))
-        return torch.softmax(logits.double(), dim=1).cpu().numpy()
+        return torch.softmax(logits.double() / self.temperature, dim=1).cpu().numpy()
 
     def preprocess(self, image: np.ndarray) -> np.ndarray:
         """uint8 RGB (H, W, 3) → uint8 (S, S, 3); an image of the right size comes back as it is."""

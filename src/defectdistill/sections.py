@@ -180,6 +180,10 @@ class Evaluate(Section):
     """The evaluation."""
 
     batch_size: Count
+    calibrate: bool
+    target_accuracy: Annotated[float, Field(gt=0, le=1)]
+    resamples: Annotated[int, Field(ge=100, le=100_000)]
+    seed: Seed
 
 
 class Tracking(Section):

@@ -6,6 +6,8 @@ from typing import Any
 
 import numpy as np
 
+from defectdistill.evaluation.gathered import Pixels, Predicted
+
 NAMES = ["short_circuit", "fire_induced_short_circuit", "flame"]
 
 
@@ -16,6 +18,31 @@ def make_probs(generator: np.random.Generator, labels: np.ndarray, classes: int,
     return exponentials / exponentials.sum(axis=1, keepdims=True)
 
 
+def make_predicted(
+    generator: np.random.Generator, labels: np.ndarray, classes: list[str], folder: str, known: bool = True
+) -> Predicted:
+    """Return what a sharp student and a dull baseline say of some images, two photographs an object."""
+    names = [f"{folder or classes[label]}/IMG_{index:04d}.jpg" for index, label in enumerate(labels)]
+    probs = {
+        model: make_probs(generator, labels, len(classes), s) for model, s in (("student", 1.6), ("baseline", 0.7))
+    }
+    return Predicted(probs, names, [f"object {index // 2}" for index in range(len(names))], labels if known else None)
+
+
+def make_pixels(generator: np.random.Generator, images: int, side: int = 32) -> Pixels:
+    """Return photographs of noise: every fourth without a mask, every fifth with an empty one, maps of 4 × 4."""
+    masks = np.zeros((images, side, side), np.uint8)
+    masks[:, side // 4 : side // 2, side // 4 : side // 2] = 1
+    masks[::5] = 0
+    return Pixels(
+        images=generator.integers(0, 256, (images, side, side, 3), dtype=np.uint8),
+        masks=masks,
+        masked=np.arange(images) % 4 != 3,
+        found=np.roll(masks, 2, axis=1) > 0,
+        maps={model: generator.random((images, 4, 4), dtype=np.float32) for model in ("student", "baseline")},
+    )
+
+
 def make_case(classes: list[str], images: int, unlabelled: int) -> dict[str, Any]:
     """Return the arguments of `evaluate_models` that concern predictions and data."""
     generator = np.random.default_rng(0)
@@ -24,13 +51,10 @@ def make_case(classes: list[str], images: int, unlabelled: int) -> dict[str, Any
     hidden = np.arange(unlabelled) % count
     counts = {name: int((labels == index).sum()) for index, name in enumerate(classes)}
     return {
-        "labels": labels,
-        "names": [f"{classes[label]}/IMG_{index:04d}.jpg" for index, label in enumerate(labels)],
-        "probs": {model: make_probs(generator, labels, count, s) for model, s in (("student", 1.6), ("baseline", 0.7))},
-        "unlabelled": {
-            model: make_probs(generator, hidden, count, s) for model, s in (("student", 1.6), ("baseline", 0.7))
-        },
-        "unlabelled_names": [f"unlabelled/{index}.png" for index in range(unlabelled)],
+        "test": make_predicted(generator, labels, classes, ""),
+        "validation": make_predicted(generator, labels, classes, ""),
+        "unlabelled": make_predicted(generator, hidden, classes, "unlabelled", known=False),
+        "pixels": make_pixels(generator, images),
         "data": {
             "source": "folder", "synthetic": False, "classes": classes, "size": 64, "resize": "squash",
             "protocol": "stratified by class, 70 / 15 / 15", "groups": 90, "unlabelled": unlabelled, "rejected": 2,
@@ -70,9 +94,12 @@ def arguments(folder: Path, case: dict[str, Any]) -> dict[str, Any]:
     """Return all keyword arguments of `evaluate_models` for a case; `folder` takes the histories."""
     return case | {
         "title": "A <b>title</b>",
-        "teacher": {"dice": 0.75, "iou": 0.6, "image_dice": 0.7, "images": 9},
         "histories": write_histories(folder),
         "contact_sheets": [],
         "params": {"distill.beta": 0.5, "ingest.path": "<script>alert(1)</script>"},
         "reproduce": ["make repro"],
+        "calibrate": True,
+        "target_accuracy": 0.8,
+        "resamples": 200,
+        "seed": 0,
     }

@@ -2,8 +2,10 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +13,7 @@ import pytest
 from evaluation_cases import NAMES, arguments, make_case
 
 from defectdistill.evaluation.evaluate import evaluate_models
+from defectdistill.evaluation.gathered import Predicted
 
 AGAIN = """
 import sys
@@ -51,18 +54,18 @@ def test_every_file_is_written(written):
     folder, _ = written
     names = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
     figures = ("confusion", "roc", "entropy_unlabelled", "confidence_unlabelled", "entropy_test", "confidence_test",
-               "training", "loss_terms", "teacher")  # fmt: skip
+               "training", "loss_terms", "teacher", "reliability", "risk_coverage", "attention")  # fmt: skip
     tables = ("predictions", "unlabelled_predictions", "roc", "roc_student", "roc_baseline", "confusion_student",
               "confusion_baseline")  # fmt: skip
     assert names == {
-        "evaluate.json", "report.html", *(f"figures/{name}.png" for name in figures),
+        "evaluate.json", "calibration.json", "report.html", *(f"figures/{name}.png" for name in figures),
         *(f"plots/{name}.csv" for name in tables),
     }  # fmt: skip
 
 
 def test_report_shows_every_figure_under_the_number_of_the_paper(written):
     page = (written[0] / "report.html").read_text(encoding="utf-8")
-    assert page.count("<img ") == 9
+    assert page.count("<img ") == 12
     assert [page.count(f"paper&#39;s Figure {number}") for number in (4, 5, 6, 7, 8)] == [
         4,
         4,
@@ -88,12 +91,13 @@ def test_same_bytes_in_another_process_under_other_settings(written, tmp_path):
         assert path.read_bytes() == (tmp_path / "out" / path.relative_to(folder)).read_bytes(), path.name
 
 
-def test_no_unlabelled_image_no_history_no_teacher(tmp_path):
-    given = arguments(tmp_path / "h", make_case(["ok", "bad"], 3, 0)) | {"histories": {}, "teacher": {}}
+def test_no_unlabelled_image_no_history_no_masks(tmp_path):
+    given = arguments(tmp_path / "h", make_case(["ok", "bad"], 3, 0)) | {"histories": {}, "pixels": None}
     results = evaluate_models(tmp_path / "out", **given)
     assert results["student"]["unlabelled"] == {"images": 0, "images/bad": 0, "images/ok": 0}
     assert results["teacher"] == {}
-    assert len(list((tmp_path / "out" / "figures").iterdir())) == 4
+    assert "attention" not in results["student"]
+    assert len(list((tmp_path / "out" / "figures").iterdir())) == 6
 
 
 def test_every_figure_says_that_the_data_are_synthetic(written, tmp_path):
@@ -101,20 +105,42 @@ def test_every_figure_says_that_the_data_are_synthetic(written, tmp_path):
     given["data"] = given["data"] | {"synthetic": True}
     evaluate_models(tmp_path / "out", **given)
     figures = sorted((tmp_path / "out/figures").iterdir())
-    assert len(figures) == 9
+    assert len(figures) == 12
     for figure in figures:
         assert figure.read_bytes() != (written[0] / "figures" / figure.name).read_bytes()
 
 
 def test_order_of_the_models_does_not_matter(written, tmp_path):
-    given = arguments(tmp_path / "h", make_case(NAMES, 17, 20))
-    given |= {key: dict(reversed(given[key].items())) for key in ("probs", "unlabelled")} | {"histories": {}}
+    given = arguments(tmp_path / "h", make_case(NAMES, 17, 20)) | {"histories": {}}
+    for key in ("validation", "test", "unlabelled"):
+        given[key] = replace(given[key], probs=dict(reversed(given[key].probs.items())))
     evaluate_models(tmp_path / "out", **given)
     name = "plots/predictions.csv"
     assert (tmp_path / "out" / name).read_bytes() == (written[0] / name).read_bytes()
 
 
-def test_a_missing_model_is_named(tmp_path):
-    given = arguments(tmp_path / "h", make_case(NAMES, 5, 0))
-    with pytest.raises(ValueError, match=r"\['student'\].*expected of student and baseline"):
-        evaluate_models(tmp_path, **given | {"probs": {"student": np.full((5, 3), 1 / 3)}})
+def test_a_missing_model_and_a_missing_row_are_named():
+    with pytest.raises(ValueError, match=r"\['student'\]; expected of student and baseline"):
+        Predicted({"student": np.full((5, 3), 1 / 3)}, ["x"] * 5, ["x"] * 5)
+    probs = dict.fromkeys(("student", "baseline"), np.full((5, 3), 1 / 3))
+    with pytest.raises(ValueError, match=r"\[4, 5\] rows"):
+        Predicted(probs, ["x"] * 5, ["x"] * 4)
+
+
+def test_calibration_json_is_what_predict_needs(written):
+    folder, results = written
+    stored = json.loads((folder / "calibration.json").read_text())
+    assert set(stored) == {"student", "baseline"}
+    assert stored["student"]["temperature"] == results["student"]["calibrated"]["temperature"] != 1.0
+    assert stored["student"]["threshold"] == results["student"]["selective"]["threshold"]
+    assert stored["student"]["how"] == "fitted"
+
+
+def test_without_calibration_nothing_is_called_calibrated(tmp_path):
+    given = arguments(tmp_path / "h", make_case(NAMES, 17, 20)) | {"histories": {}, "calibrate": False}
+    results = evaluate_models(tmp_path / "out", **given)
+    assert "calibrated" not in results["student"]
+    assert "calibrated" not in results["student"]["intervals"]
+    stored = json.loads((tmp_path / "out/calibration.json").read_text())
+    assert (stored["student"]["temperature"], stored["student"]["how"]) == (1.0, "off")
+    assert "after" not in re.findall(r"<th>(\w+)</th>", (tmp_path / "out/report.html").read_text())

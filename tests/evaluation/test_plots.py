@@ -7,7 +7,7 @@ import pytest
 from evaluation_cases import NAMES, make_case, write_histories, write_rows
 from matplotlib.image import imread
 
-from defectdistill.evaluation import plot_style, plots, training_plots
+from defectdistill.evaluation import plot_style, plots, training_plots, trust_plots
 
 CASES = {
     "three": (NAMES, 17),
@@ -34,12 +34,14 @@ def assert_nothing_is_cut_off(path):
 @pytest.mark.parametrize("case", CASES)
 def test_predictions_fit_into_their_figures(tmp_path, case):
     classes, images = CASES[case]
-    made = make_case(classes, images, 0)
+    test = make_case(classes, images, 0)["test"]
     for path in (
-        plots.plot_entropy(tmp_path / "entropy.png", made["probs"], classes, made["labels"]),
-        plots.plot_confidence(tmp_path / "confidence.png", made["probs"], classes),
-        plots.plot_roc(tmp_path / "roc.png", made["probs"], made["labels"], classes),
-        plots.plot_confusion(tmp_path / "confusion.png", made["probs"], made["labels"], classes),
+        plots.plot_entropy(tmp_path / "entropy.png", test.probs, classes, test.labels),
+        plots.plot_confidence(tmp_path / "confidence.png", test.probs, classes),
+        plots.plot_roc(tmp_path / "roc.png", test.probs, test.labels, classes),
+        plots.plot_confusion(tmp_path / "confusion.png", test.probs, test.labels, classes),
+        trust_plots.plot_reliability(tmp_path / "reliability.png", test.probs, test.probs, test.labels),
+        trust_plots.plot_coverage(tmp_path / "coverage.png", test.probs, test.labels),
     ):
         assert_nothing_is_cut_off(path)
 
@@ -53,6 +55,8 @@ def test_certain_predictions_of_one_class_alone(tmp_path):
         plots.plot_confidence(tmp_path / "confidence.png", probs, NAMES, labels),
         plots.plot_roc(tmp_path / "roc.png", probs, labels, NAMES),
         plots.plot_confusion(tmp_path / "confusion.png", probs, labels, NAMES),
+        trust_plots.plot_reliability(tmp_path / "reliability.png", probs, None, labels),
+        trust_plots.plot_coverage(tmp_path / "coverage.png", probs, labels),
     ):
         assert_nothing_is_cut_off(path)
 

@@ -6,8 +6,12 @@ from html.parser import HTMLParser
 import pytest
 from evaluation_cases import arguments, make_case
 
+from defectdistill.evaluation.calibration import Temperature
 from defectdistill.evaluation.evaluate import evaluate_models
-from defectdistill.evaluation.report import signed, verdict, write_report
+from defectdistill.evaluation.measures import Chosen
+from defectdistill.evaluation.report import write_report
+from defectdistill.evaluation.report_words import signed, span, verdict
+from defectdistill.evaluation.scores import metric_names
 
 EVIL = ["<script>alert(1)</script>", "a & b", 'quote" onload="x']
 
@@ -91,11 +95,6 @@ def written_with(folder, text):
     picture.write_bytes(b"x")
     given = minimal()
     name = f"{text}/1.png"
-    values = {"images": 1, "average_confidence": 0.9, "average_entropy": 0.1}
-    sets = {
-        "test": values | {"classes": {text: values, "b": values}},
-        "unlabelled": values | {"classes": {text: values, "b": values}},
-    }
     data = make_case([text, "b"], 2, 1)["data"] | {"source": text, "protocol": text, "resize": text}
     rows = [
         {"model": model, "name": name, "true": text, "predicted": "b", "confidence": "0.9"}
@@ -103,9 +102,10 @@ def written_with(folder, text):
     ]
     given |= {
         "title": text, "data": data | {"masks": data["masks"] | {"coding": text}}, "predictions": rows,
-        "uncertainty": {"student": sets, "baseline": sets}, "figures": [(text, picture)],
+        "results": made_results([text, "b"]), "figures": [(text, picture)],
+        "trust_figures": {"calibration": [(text, picture)], "selective": [], "attention": []},
         "contact_sheets": [(text, picture)], "params": {f"a.{text}": text, "b": [text], "c": {text: text}},
-        "reproduce": [text], "teacher": {"dice": 0.5, "images": 1},
+        "reproduce": [text],
     }  # fmt: skip
     write_report(folder / "report.html", **given)
     return Skeleton((folder / "report.html").read_text(encoding="utf-8"))
@@ -115,14 +115,14 @@ def written_with(folder, text):
 def test_no_text_becomes_an_element_or_an_attribute(tmp_path, attack):
     harmless, page = written_with(tmp_path, "harmless"), written_with(tmp_path, attack)
     assert page.elements == harmless.elements
-    assert page.captions == [attack, attack]
+    assert page.captions == [attack] * 3
     readable = attack.replace("_", " ").strip()
     assert page.text.count(readable) + page.text.count(repr(attack)) >= harmless.text.count("harmless")
 
 
 def test_nothing_is_fetched_and_no_path_of_the_machine_is_told(evil, tmp_path):
     assert all(address.startswith("data:image/png;base64,") for address in Page(evil).addresses)
-    assert len(Page(evil).addresses) == 6
+    assert len(Page(evil).addresses) == 9
     style = evil[evil.index("<style>") : evil.index("</style>")]
     assert not re.search(r"url\(|@import|https?:", style)
     assert str(tmp_path.parent.parent) not in evil
@@ -133,7 +133,7 @@ def test_says_what_the_data_are(evil):
     for words in (
         "stratified by class, 70 / 15 / 15", "2 files, with the reasons in rejected.csv", "0/255",
         "80 given, 7 made by threshold, 3 images without; 1 given for a defect but empty",
-        "3 images, only predicted on", "4 test images", "Segmentation of 9 test images",
+        "3 images, only predicted on", "4 test images", "Segmentation of 3 test images",
         "Masks made by threshold are no truth", "make repro", "distill.beta",
         "Figure 4", "Figure 5", "Figure 7", "Figure 8",
     ):  # fmt: skip
@@ -141,20 +141,31 @@ def test_says_what_the_data_are(evil):
     assert "SYNTHETIC" not in text
 
 
+def made_results(classes, **changes):
+    """Return the least that `evaluation_results` can give, without any interval."""
+    metrics = metric_names(classes)
+    per_class = {f"{kind}/{name}": 1.0 for kind in ("images", "confidence", "entropy") for name in metrics}
+    test = {"images": 1, "accuracy": 1.0, "macro_f1": 1.0, "average_confidence": 0.9, "average_entropy": 0.1}
+    model = {
+        "test": test | per_class, "selective": {"validation_above": 0.5, "target_accuracy": 0.95},
+        "unlabelled": {"images": 0}, "intervals": {},
+    }  # fmt: skip
+    return {
+        "student": model, "baseline": model, "teacher": {}, "difference": {"intervals": {}},
+        "paired": {"student_only": 0, "baseline_only": 0, "p_value": 1.0},
+    } | changes  # fmt: skip
+
+
 def minimal(**changes):
-    classes = {"a": {"images": 1, "average_confidence": 0.9, "average_entropy": 0.1}}
-    summary = {"images": 1, "average_confidence": 0.9, "average_entropy": 0.1, "classes": classes}
-    sets = {"test": summary, "unlabelled": {"images": 0, "classes": {"a": {"images": 0}}}}
-    scores = {"accuracy": 1.0, "macro_f1": 1.0}
     rows = [
         {"model": model, "name": "x.png", "true": "a", "predicted": "a", "confidence": "0.9"}
         for model in ("student", "baseline")
     ]
+    chosen = Chosen(Temperature(1.0, "off"), None, 0.95, 12, 0.5)
     return {
-        "title": "t", "scores": {"student": scores, "baseline": scores},
-        "data": make_case(["a"], 1, 0)["data"],
-        "paired": {"student_only": 0, "baseline_only": 0, "p_value": 1.0},
-        "uncertainty": {"student": sets, "baseline": sets}, "teacher": {}, "predictions": rows,
+        "title": "t", "results": made_results(["a"]), "data": make_case(["a"], 1, 0)["data"], "groups": 1,
+        "chosen": dict.fromkeys(("student", "baseline"), chosen), "predictions": rows,
+        "trust_figures": {"calibration": [], "selective": [], "attention": []},
         "figures": [], "contact_sheets": [], "params": {}, "reproduce": [],
     } | changes  # fmt: skip
 
@@ -174,6 +185,8 @@ def test_unknown_values_are_dashes_and_empty_sections_are_absent(tmp_path):
     assert "There are no unlabelled images." in text
     assert "Unlabelled set" not in text
     assert "Teacher" not in text
+    assert "What the models look at" not in text
+    assert "Small figures" not in text
 
 
 def test_a_picture_of_an_unknown_type_is_refused(tmp_path):
@@ -223,3 +236,7 @@ def test_signed():
         "0.000",
         "–",
     ]
+
+
+def test_span():
+    assert [span(ends) for ends in ([-0.125, 1.0], [-0.004, 0.0], None)] == ["−0.12 to 1.00", "0.00 to 0.00", ""]

@@ -7,13 +7,16 @@ import re
 import numpy as np
 import pytest
 from scipy.stats import binomtest
+from sklearn import metrics
 from sklearn.metrics import f1_score, jaccard_score
 
 from defectdistill.evaluation.scores import (
     classification_scores,
     confusion,
     metric_names,
+    overlaps,
     paired_comparison,
+    resampled_scores,
     segmentation_scores,
 )
 
@@ -124,12 +127,59 @@ def test_paired_comparison_of_thousands_of_images_stays_in_range():
     assert result["p_value"] == 0.0
 
 
+def test_weights_count_like_repeated_images():
+    generator = np.random.default_rng(0)
+    probs = generator.dirichlet(np.ones(4), 30).round(1)  # with ties
+    probs = (probs + 0.01) / (probs + 0.01).sum(axis=1, keepdims=True)
+    labels, classes = generator.integers(0, 4, 30), list("abcd")
+    weights = generator.integers(0, 3, (5, 30))
+    together = resampled_scores(probs, labels, classes, weights.astype(float))
+    for row, drawn in enumerate(weights):
+        repeated = np.repeat(np.arange(30), drawn)
+        alone = classification_scores(probs[repeated], labels[repeated], classes)
+        assert {name: values[row] for name, values in together.items()} == pytest.approx(alone)
+
+
+def test_scores_agree_with_scikit_learn():
+    generator = np.random.default_rng(1)
+    probs = generator.dirichlet(np.ones(3), 50)
+    labels = generator.integers(0, 3, 50)
+    drawn = generator.integers(0, 4, 50).astype(float)
+    scores = {name: values[0] for name, values in resampled_scores(probs, labels, list("abc"), drawn[None]).items()}
+    said, weighted = probs.argmax(axis=1), {"sample_weight": drawn}
+    assert scores["accuracy"] == pytest.approx(metrics.accuracy_score(labels, said, **weighted))
+    assert scores["macro_f1"] == pytest.approx(metrics.f1_score(labels, said, average="macro", **weighted))
+    assert scores["macro_recall"] == pytest.approx(metrics.balanced_accuracy_score(labels, said, **weighted))
+    assert scores["loss"] == pytest.approx(metrics.log_loss(labels, probs, **weighted))
+    for index, name in enumerate("abc"):
+        assert scores[f"auc/{name}"] == pytest.approx(
+            metrics.roc_auc_score(labels == index, probs[:, index], **weighted)
+        )
+        assert scores[f"precision/{name}"] == pytest.approx(
+            metrics.precision_score(labels == index, said == index, **weighted)
+        )
+
+
+def test_a_resample_without_an_image_of_a_class_cannot_tell_its_scores():
+    weights = np.ones((2, 6))
+    weights[1, 5] = 0  # the only flame
+    scores = resampled_scores(PROBS, LABELS, CLASSES, weights)
+    for name in ("f1/flame", "recall/flame", "precision/flame", "auc/flame"):
+        assert np.isfinite(scores[name]).tolist() == [True, False]
+    assert scores["macro_recall"].tolist() == pytest.approx([(2 / 3 + 1) / 3, (2 / 3 + 1) / 2])
+
+
+def segmentation(predicted, true):
+    overlap = overlaps(predicted, true)
+    return {name: values[0] for name, values in segmentation_scores(overlap, np.ones((1, len(overlap)))).items()}
+
+
 def test_segmentation_scores_agree_with_scikit_learn():
     generator = np.random.default_rng(0)
     predicted, true = generator.random((2, 5, 12, 9)) > 0.7
     predicted[0] = true[0] = False  # an image that is empty on both sides
     predicted[1] = False
-    scores = segmentation_scores(predicted, true)
+    scores = segmentation(predicted, true)
     assert scores["dice"] == pytest.approx(f1_score(true.ravel(), predicted.ravel()))
     assert scores["iou"] == pytest.approx(jaccard_score(true.ravel(), predicted.ravel()))
     by_image = [f1_score(t.ravel(), p.ravel(), zero_division=1.0) for t, p in zip(true, predicted, strict=True)]
@@ -139,16 +189,19 @@ def test_segmentation_scores_agree_with_scikit_learn():
 def test_segmentation_scores_by_hand_on_label_maps():
     true = np.array([[[0, 1, 1, 0]], [[0, 0, 0, 0]]], dtype=np.uint8)
     predicted = np.array([[[0, 3, 0, 0]], [[0, 0, 0, 0]]], dtype=np.uint8)
-    scores = segmentation_scores(predicted, true)
-    assert scores == pytest.approx({"dice": 2 / 3, "iou": 1 / 2, "image_dice": (2 / 3 + 1) / 2, "images": 2})
+    scores = segmentation(predicted, true)
+    assert scores == pytest.approx({"dice": 2 / 3, "iou": 1 / 2, "image_dice": (2 / 3 + 1) / 2})
 
 
 def test_segmentation_of_nothing_at_all_scores_one():
     nothing = np.zeros((2, 4, 4), dtype=bool)
-    assert segmentation_scores(nothing, nothing) == {"dice": 1.0, "iou": 1.0, "image_dice": 1.0, "images": 2}
-    assert segmentation_scores(nothing[:0], nothing[:0]) == {}
+    assert segmentation(nothing, nothing) == {"dice": 1.0, "iou": 1.0, "image_dice": 1.0}
+
+
+def test_segmentation_of_no_image_has_no_score():
+    assert np.isnan(list(segmentation(np.zeros((0, 4, 4)), np.zeros((0, 4, 4))).values())).all()
 
 
 def test_segmentation_refuses_masks_of_another_shape():
     with pytest.raises(ValueError, match=r"\(1, 4, 4\) and \(1, 4, 5\)"):
-        segmentation_scores(np.zeros((1, 4, 4)), np.zeros((1, 4, 5)))
+        overlaps(np.zeros((1, 4, 4)), np.zeros((1, 4, 5)))

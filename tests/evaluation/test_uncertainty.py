@@ -8,13 +8,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
+from defectdistill.evaluation.bootstrap import once
 from defectdistill.evaluation.uncertainty import (
     average_confidence,
     average_entropy,
+    class_counts,
     entropy,
-    per_predicted_class,
-    per_true_class,
-    summary,
+    resampled_averages,
 )
 
 PROBS = np.array([[0.5, 0.25, 0.25], [0.1, 0.8, 0.1], [0.0, 1.0, 0.0], [1 / 3, 1 / 3, 1 / 3]])
@@ -48,22 +48,29 @@ def test_bounds(raw):
     assert 0.0 <= average_entropy(probs) <= math.log(4) + 1e-12
 
 
-def test_per_predicted_class_groups_by_the_argmax():
-    result = per_predicted_class(PROBS, CLASSES)
-    assert [result[name]["images"] for name in CLASSES] == [2, 2, 0]  # the tie of the last row goes to the first class
-    assert result["b"]["average_confidence"] == pytest.approx(0.9)
-    assert result["c"] == {"images": 0}
+def test_unlabelled_images_are_counted_by_the_argmax():
+    counts = class_counts(PROBS, CLASSES)  # the tie of the last row goes to the first class
+    assert counts == {"images": 4, "images/a": 2, "images/b": 2, "images/c": 0}
+    averages = once(lambda weights: resampled_averages(PROBS, CLASSES, weights), 4)
+    assert averages["confidence/b"] == pytest.approx(0.9)
+    assert averages["average_entropy"] == pytest.approx(average_entropy(PROBS))
+    assert "confidence/c" not in averages
 
 
-def test_per_true_class_groups_by_the_labels():
-    result = per_true_class(PROBS, np.array([2, 2, 0, 0]), CLASSES)
-    assert [result[name]["images"] for name in CLASSES] == [2, 0, 2]
-    assert result["c"]["average_confidence"] == pytest.approx(0.65)
-    assert result["a"]["average_entropy"] == pytest.approx(math.log(3) / 2)
+def test_labelled_images_are_counted_by_their_class():
+    labels = np.array([2, 2, 0, 0])
+    assert class_counts(PROBS, CLASSES, labels) == {"images": 4, "images/a": 2, "images/b": 0, "images/c": 2}
+    weights = np.array([[1.0, 1, 1, 1], [3, 1, 0, 0]])
+    averages = resampled_averages(PROBS, CLASSES, weights, labels)
+    assert averages["confidence/c"].tolist() == pytest.approx([0.65, (3 * 0.5 + 0.8) / 4])
+    assert averages["entropy/a"][0] == pytest.approx(math.log(3) / 2)
+    assert np.isnan(averages["entropy/a"][1])
 
 
-def test_summary_of_no_image_has_no_average():
-    assert summary(np.zeros((0, 2)), ["a", "b"]) == {"images": 0, "classes": {"a": {"images": 0}, "b": {"images": 0}}}
+def test_no_image_has_no_average():
+    nothing = np.zeros((0, 2))
+    assert class_counts(nothing, ["a", "b"]) == {"images": 0, "images/a": 0, "images/b": 0}
+    assert once(lambda weights: resampled_averages(nothing, ["a", "b"], weights), 0) == {}
 
 
 @pytest.mark.parametrize(

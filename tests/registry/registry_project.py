@@ -15,9 +15,9 @@ from defectdistill.data.images import decode_image
 from defectdistill.data.packed import labels_of, read_index
 from defectdistill.data.preprocess import resize
 from defectdistill.data.tables import read_table, write_json, write_table
-from defectdistill.evaluation.evaluate import evaluation_results
-from defectdistill.evaluation.scores import classification_scores
-from defectdistill.evaluation.uncertainty import summary
+from defectdistill.evaluation.gathered import Predicted
+from defectdistill.evaluation.measures import choose
+from defectdistill.evaluation.results import evaluation_results
 from defectdistill.models.students import build_student, classifier_config
 from defectdistill.predict import Predictor
 
@@ -90,11 +90,12 @@ def evaluate(folder: Path, **params: object) -> None:
     """Write metrics/evaluate.json of the student from the prepared arrays, and the dvc.lock that names it."""
     test = folder / "data/prepared/test"
     probs = Predictor.load(folder / "models/student")(np.load(test / "images.npy")).probabilities
-    labels, both = labels_of(test), ("student", "baseline")
-    nothing = np.empty((0, len(CLASSES)))
-    values = {"test": summary(probs, CLASSES, labels), "unlabelled": summary(nothing, CLASSES)}
-    scores = classification_scores(probs, labels, CLASSES)
-    results = evaluation_results(dict.fromkeys(both, scores), dict.fromkeys(both, values), {}, {}, CLASSES)
+    rows = [row["name"] for row in read_index(test)]
+    both = dict.fromkeys(("student", "baseline"), probs)
+    predicted = Predicted(both, rows, rows, labels_of(test))
+    nothing = Predicted(dict.fromkeys(both, probs[:0]), [], [])
+    chosen = {model: choose(probs, predicted.labels, calibrate=True, target=0.95) for model in both}
+    results = evaluation_results(predicted, nothing, None, chosen, CLASSES, resamples=100, seed=0)
     (folder / "metrics/runs").mkdir(parents=True, exist_ok=True)
     file = folder / "metrics/evaluate.json"
     file.write_text(json.dumps(results, indent=2, sort_keys=True) + "\n")

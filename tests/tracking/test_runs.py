@@ -82,6 +82,26 @@ def test_scores_that_are_missing_are_left_out(store):
     assert stored(store, run.key).data.metrics == {"test/macro_f1": 0.5}
 
 
+def test_an_interval_is_two_metrics_and_those_of_classes_stay_in_the_file(store):
+    ends = {"test": {"macro_f1": [0.4, 0.6], "f1/flame": [0.1, 0.9]}}
+    results = {
+        "student": {"test": {"macro_f1": 0.5, "f1/flame": 0.5}, "intervals": ends},
+        "difference": {"macro_f1": 0.1, "intervals": {"macro_f1": [-0.1, 0.3], "auc/flame": [0.0, 0.1]}},
+        "data": {"source": "folder"},
+    }
+    with experiment_run({}) as run:
+        log_results(run, results)
+    assert stored(store, run.key).data.metrics == {
+        "test/macro_f1": 0.5,
+        "test/f1/flame": 0.5,
+        "intervals/test/macro_f1/low": 0.4,
+        "intervals/test/macro_f1/high": 0.6,
+        "difference/macro_f1": 0.1,
+        "difference/intervals/macro_f1/low": -0.1,
+        "difference/intervals/macro_f1/high": 0.3,
+    }
+
+
 def test_a_failed_stage_leaves_a_failed_run_and_no_link(store):
     with pytest.raises(RuntimeError, match="out of copper"), stage_run("teacher", {}) as run:
         raise RuntimeError("out of copper")

@@ -5,16 +5,13 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from defectdistill.evaluation.figures import draw_figures
+from defectdistill.evaluation.figures import draw_figures, draw_trust
+from defectdistill.evaluation.gathered import MODELS, Pixels, Predicted
+from defectdistill.evaluation.measures import Chosen, choose
 from defectdistill.evaluation.plot_data import prediction_rows, write_plot_data
 from defectdistill.evaluation.plot_style import remarked
 from defectdistill.evaluation.report import Figures, write_report
-from defectdistill.evaluation.scores import classification_scores, metric_names, paired_comparison
-from defectdistill.evaluation.uncertainty import summary
-
-MODELS = ("student", "baseline")
+from defectdistill.evaluation.results import Results, evaluation_results
 
 
 def evaluate_models(
@@ -22,58 +19,56 @@ def evaluate_models(
     *,
     title: str,
     data: Mapping[str, Any],
-    probs: Mapping[str, np.ndarray],
-    labels: np.ndarray,
-    names: Sequence[str],
-    unlabelled: Mapping[str, np.ndarray],
-    unlabelled_names: Sequence[str],
-    teacher: Mapping[str, float],
+    validation: Predicted,
+    test: Predicted,
+    unlabelled: Predicted,
+    pixels: Pixels | None,
     histories: Mapping[str, Path],
     contact_sheets: Figures,
     params: Mapping[str, Any],
     reproduce: Sequence[str],
-) -> dict[str, dict[str, Any]]:
-    """Score student and baseline, write everything below `output`, and return what evaluate.json holds.
+    calibrate: bool,
+    target_accuracy: float,
+    resamples: int,
+    seed: int,
+) -> Results:
+    """Measure student and baseline, write everything below `output`, and return what evaluate.json holds.
 
-    `data` is the prepared data's summary.json; `probs` {"student": (N, K), "baseline": (N, K)} on the test split with
-    `labels` int (N,) and `names` (N); `unlabelled` the same for (M, K), M ≥ 0, with `unlabelled_names` (M);
-    `teacher` from `segmentation_scores` or empty; `histories` CSV files by model (teacher, student, baseline; any may
-    be missing); the rest as in `write_report`.
+    `data` is the prepared data's summary.json; `validation`, `test` and `unlabelled` (which may be empty) are what the
+    models say of these sets, `pixels` what the test images show, or None; `histories` CSV files by model (teacher,
+    student, baseline; any may be missing); the rest as in `choose`, `evaluation_results` and `write_report`.
 
-    Written are `evaluate.json`, `report.html`, `figures/*.png` and `plots/*.csv`. evaluate.json: `student` and
-    `baseline`, each with `test` (the scores, and the values of `uncertainty_metrics`) and `unlabelled` (those values),
-    `teacher`, `difference` (student − baseline, test), `paired`, and `data` (what all of it rests on). A value that
-    the images cannot give is left out.
+    Written are `evaluate.json`, `calibration.json` (what was chosen on the validation split, for those who predict),
+    `report.html`, `figures/*.png` and `plots/*.csv`.
     """
-    if set(probs) != set(MODELS) or set(unlabelled) != set(MODELS):
-        raise ValueError(f"probs of {sorted(probs)} and {sorted(unlabelled)}; expected of {' and '.join(MODELS)} each")
-    classes = data["classes"]
+    classes, output = data["classes"], Path(output)
     output.mkdir(parents=True, exist_ok=True)
-    scores = {model: classification_scores(probs[model], labels, classes) for model in MODELS}
-    paired = paired_comparison(probs["student"], probs["baseline"], labels)
-    uncertainty = {
-        model: {"test": summary(probs[model], classes, labels), "unlabelled": summary(unlabelled[model], classes)}
-        for model in MODELS
-    }
-    results = evaluation_results(scores, uncertainty, paired, teacher, classes)
-    results["data"] = {"source": data["source"], "synthetic": data["synthetic"], "test_images": len(labels)}
-    text = json.dumps(results, indent=2, sort_keys=True, ensure_ascii=False, allow_nan=False)
-    (output / "evaluate.json").write_text(text + "\n", encoding="utf-8")
+    chosen = {model: choose(validation.probs[model], validation.labels, calibrate, target_accuracy) for model in MODELS}
+    results = evaluation_results(test, unlabelled, pixels, chosen, classes, resamples, seed)
+    results["data"] = {"source": data["source"], "synthetic": data["synthetic"], "test_images": len(test.names)}
+    _write_json(output / "evaluate.json", results)
+    _write_json(output / "calibration.json", {model: calibration(choice) for model, choice in chosen.items()})
 
-    probs, unlabelled = ({model: group[model] for model in MODELS} for group in (probs, unlabelled))
-    write_plot_data(output / "plots", probs, labels, names, unlabelled, unlabelled_names, classes)
+    write_plot_data(output / "plots", test.probs, test.labels, test.names, unlabelled.probs, unlabelled.names, classes)
     with remarked("Synthetic data: generated photographs" if data["synthetic"] else ""):
-        figures = draw_figures(output / "figures", probs, labels, unlabelled, classes, histories)
+        figures = draw_figures(output / "figures", test.probs, test.labels, unlabelled.probs, classes, histories)
+        trust = draw_trust(
+            output / "figures", test.probs, test.labels, chosen, classes, pixels, synthetic=data["synthetic"]
+        )
     write_report(
         output / "report.html",
         title=title,
         data=data,
-        scores=scores,
-        paired=paired,
-        uncertainty=uncertainty,
-        teacher=teacher,
-        predictions=[row for model in MODELS for row in prediction_rows(model, probs[model], names, classes, labels)],
+        results=results,
+        chosen=chosen,
+        groups=len(set(test.groups)),
+        predictions=[
+            row
+            for model in MODELS
+            for row in prediction_rows(model, test.probs[model], test.names, classes, test.labels)
+        ],
         figures=figures,
+        trust_figures=trust,
         contact_sheets=contact_sheets,
         params=params,
         reproduce=reproduce,
@@ -81,31 +76,17 @@ def evaluate_models(
     return results
 
 
-def evaluation_results(
-    scores: Mapping[str, Mapping[str, float]],
-    uncertainty: Mapping[str, Mapping[str, Mapping[str, Any]]],
-    paired: Mapping[str, float],
-    teacher: Mapping[str, float],
-    classes: Sequence[str],
-) -> dict[str, dict[str, Any]]:
-    """Return what evaluate.json holds: see `evaluate_models`."""
-    results: dict[str, dict[str, Any]] = {}
-    for model in MODELS:
-        flat = {key: uncertainty_metrics(values, classes) for key, values in uncertainty[model].items()}
-        results[model] = {**flat, "test": {**scores[model], **flat["test"]}}
-    student, baseline = (results[model]["test"] for model in MODELS)
-    shared = [name for name in student if name in baseline and name.partition("/")[0] != "images"]
-    results["difference"] = {name: student[name] - baseline[name] for name in shared}
-    return results | {"paired": dict(paired), "teacher": dict(teacher)}
+def calibration(chosen: Chosen) -> dict[str, Any]:
+    """Return what predicting with a model needs: `temperature` (1 where none was found), `how` it was found, and the
+    `threshold` on the calibrated confidence (null: none reaches the `target_accuracy`)."""
+    return {
+        "temperature": chosen.temperature.value,
+        "how": chosen.temperature.how,
+        "threshold": chosen.threshold,
+        "target_accuracy": chosen.target,
+    }
 
 
-def uncertainty_metrics(values: Mapping[str, Any], classes: Sequence[str]) -> dict[str, float]:
-    """Return the result of `uncertainty.summary` under flat metric names.
-
-    `images`, `average_confidence`, `average_entropy`, and `images/CLASS`, `confidence/CLASS`, `entropy/CLASS`.
-    """
-    flat = {name: value for name, value in values.items() if name != "classes"}
-    for name, metric in zip(classes, metric_names(classes), strict=True):
-        for key, value in values["classes"][name].items():
-            flat[f"{key.removeprefix('average_')}/{metric}"] = value
-    return flat
+def _write_json(path: Path, value: Mapping[str, Any]) -> None:
+    text = json.dumps(value, indent=2, sort_keys=True, ensure_ascii=False, allow_nan=False)
+    path.write_text(text + "\n", encoding="utf-8")

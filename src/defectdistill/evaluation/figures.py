@@ -5,11 +5,29 @@ from pathlib import Path
 
 import numpy as np
 
+from defectdistill.evaluation.activation_sheet import activation_sheet
+from defectdistill.evaluation.calibration import scaled
+from defectdistill.evaluation.gathered import Pixels
+from defectdistill.evaluation.measures import Chosen
 from defectdistill.evaluation.plots import plot_confidence, plot_confusion, plot_entropy, plot_roc
 from defectdistill.evaluation.training_plots import plot_loss_terms, plot_teacher, plot_training, read_history
+from defectdistill.evaluation.trust_plots import plot_coverage, plot_reliability
 
 _PAPER = "after the cable paper's Figure"
 _BOX = "Box: quartiles and median; whiskers: 1.5 interquartile ranges; dots: single images; diamond: mean"
+
+_RELIABILITY = (
+    "Reliability on the test split. A bar is the share of right answers among the images of that confidence; on the "
+    "dashed line it would be as large as the confidence. Numbers: images. A bar of few images says little."
+)
+_COVERAGE = (
+    "Accuracy on the test split if the model answers only where it is most certain. Dashed: 10, 20 and 30\u00a0% go to "
+    "a person."
+)
+_ATTENTION = (
+    "Class-activation maps (Grad-CAM) of the true class on test photographs, from dark (nothing) to light yellow (the "
+    "most). Outlined: the mask."
+)
 
 
 def draw_figures(
@@ -36,6 +54,32 @@ def draw_figures(
         figures += _uncertainty(folder, "unlabelled", "the unlabelled set, by predicted class", unlabelled, classes)
     figures += _uncertainty(folder, "test", "the test split, by true class", probs, classes, labels)
     return figures + _training(folder, {model: read_history(path) for model, path in histories.items()})
+
+
+def draw_trust(
+    folder: Path,
+    probs: Mapping[str, np.ndarray],
+    labels: np.ndarray,
+    chosen: Mapping[str, Chosen],
+    classes: Sequence[str],
+    pixels: Pixels | None,
+    synthetic: bool,
+) -> dict[str, list[tuple[str, Path]]]:
+    """Draw what shows how far the models can be trusted; return (caption, file) by section of the report.
+
+    The sections are `calibration`, `selective` and `attention`. `probs` and `labels` as in `draw_figures`; `pixels`
+    are of the same test split. `folder` must exist.
+    """
+    scaled_probs = {model: scaled(probs[model], chosen[model].temperature.value) for model in probs}
+    is_calibrated = any(choice.is_calibrated for choice in chosen.values())
+    reliability = plot_reliability(folder / "reliability.png", probs, scaled_probs if is_calibrated else None, labels)
+    coverage = plot_coverage(folder / "risk_coverage.png", scaled_probs, labels)
+    sheet = pixels and activation_sheet(pixels, labels, classes, folder / "attention.png", synthetic)
+    return {
+        "calibration": [(_RELIABILITY, reliability)],
+        "selective": [(_COVERAGE, coverage)],
+        "attention": [(_ATTENTION, sheet)] if sheet else [],
+    }
 
 
 def _uncertainty(folder, key, words, probs, classes, labels=None) -> list[tuple[str, Path]]:

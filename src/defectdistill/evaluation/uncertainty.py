@@ -9,6 +9,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from defectdistill.evaluation.bootstrap import weighted_mean
+
 # A float16 softmax over a dozen classes misses one by about 1e-3; logits passed by mistake miss it by far more.
 _SUM_TOLERANCE = 1e-2
 
@@ -61,50 +63,29 @@ def average_entropy(probs: np.ndarray) -> float:
     return _mean(entropy(probs))
 
 
-def per_predicted_class(probs: np.ndarray, classes: Sequence[str]) -> dict[str, dict[str, float]]:
-    """Return count, AC and AE of the images that are predicted as each class (the paper's Figures 4 and 5).
+def resampled_averages(
+    probs: np.ndarray, names: Sequence[str], weights: np.ndarray, labels: np.ndarray | None = None
+) -> dict[str, np.ndarray]:
+    """Return AC and AE in each resample, (R,), in all and per class: true where `labels` is given, else predicted.
 
-    `probs` is (N, K), `classes` the K names. Each class maps to `images`, `average_confidence` and
-    `average_entropy`; a class that is never predicted has `images` 0 and nothing else.
+    `probs` is (N, K), `names` the K classes' metric names, `weights` (R, N) as from `bootstrap.resample`. By name:
+    `average_confidence`, `average_entropy`, `confidence/CLASS`, `entropy/CLASS`; NaN without an image.
     """
     probs = checked_probs(probs)
-    return _per_group(probs, probs.argmax(axis=1), classes)
+    groups = probs.argmax(axis=1) if labels is None else labels
+    averages = {}
+    for kind, values in (("confidence", confidence(probs)), ("entropy", entropy(probs))):
+        averages[f"average_{kind}"] = weighted_mean(values, weights)
+        for index, name in enumerate(names):
+            averages[f"{kind}/{name}"] = weighted_mean(values[groups == index], weights[:, groups == index])
+    return averages
 
 
-def per_true_class(probs: np.ndarray, labels: np.ndarray, classes: Sequence[str]) -> dict[str, dict[str, float]]:
-    """Return count, AC and AE of the images of each true class, in the form of `per_predicted_class`.
-
-    `probs` is (N, K), `labels` int (N,) with values 0 … K−1, `classes` the K names.
-    """
-    return _per_group(checked_probs(probs), np.asarray(labels), classes)
-
-
-def summary(
-    probs: np.ndarray, classes: Sequence[str], labels: np.ndarray | None = None
-) -> dict[str, float | dict[str, dict[str, float]]]:
-    """Return `images`, AC and AE in all and, under `classes`, per class: true where `labels` is given, else predicted.
-
-    `probs` is (N, K); without any image the averages are left out.
-    """
-    probs = checked_probs(probs)
-    groups = per_predicted_class(probs, classes) if labels is None else per_true_class(probs, labels, classes)
-    return {**_averages(probs), "classes": groups}
-
-
-def _per_group(probs: np.ndarray, groups: np.ndarray, classes: Sequence[str]) -> dict[str, dict[str, float]]:
-    if probs.shape != (len(groups), len(classes)):
-        raise ValueError(f"probs has shape {probs.shape}; expected ({len(groups)} images, {len(classes)} classes)")
-    return {name: _averages(probs[groups == index]) for index, name in enumerate(classes)}
-
-
-def _averages(probs: np.ndarray) -> dict[str, float]:
-    if len(probs) == 0:
-        return {"images": 0}
-    return {
-        "images": len(probs),
-        "average_confidence": average_confidence(probs),
-        "average_entropy": average_entropy(probs),
-    }
+def class_counts(probs: np.ndarray, names: Sequence[str], labels: np.ndarray | None = None) -> dict[str, int]:
+    """Return `images` and `images/CLASS` of the true classes where `labels` is given, else of the predicted ones."""
+    groups = checked_probs(probs).argmax(axis=1) if labels is None else labels
+    counts = {f"images/{name}": int((groups == index).sum()) for index, name in enumerate(names)}
+    return {"images": len(probs), **counts}
 
 
 def _mean(values: np.ndarray) -> float:

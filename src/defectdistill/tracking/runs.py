@@ -21,6 +21,7 @@ from defectdistill.tracking.sender import Sender
 from defectdistill.tracking.store import EXPERIMENT, STAGES
 
 RUN_FOLDER = Path("metrics/runs")
+PER_CLASS = re.compile(r"/(f1|recall|precision|auc|confidence|entropy)/")
 
 
 class Run:
@@ -155,11 +156,25 @@ def write_link(stage: str, run: Run) -> None:
 
 
 def log_results(run: Run, results: dict[str, dict[str, Any]]) -> None:
-    """Log what evaluate.json holds: the student's scores as test/macro_f1, all others under whose they are."""
+    """Log what evaluate.json holds: the student's scores as test/macro_f1, all others under whose they are.
+
+    An interval becomes intervals/test/macro_f1/low and …/high; those of single classes stay in evaluate.json.
+    """
     student = flatten(results["student"], separator="/")
     others = flatten(
         {owner: values for owner, values in results.items() if values and owner not in ("student", "data")},
         separator="/",
     )
-    run.log_metrics(student | others)
+    run.log_metrics(with_ends(student | others))
     run.set_tags({f"data/{name}": str(value) for name, value in results["data"].items()})
+
+
+def with_ends(values: dict[str, Any]) -> dict[str, float]:
+    """Return the numbers by flat name with each interval [low, high] as two of them; intervals of classes left out."""
+    flat: dict[str, float] = {}
+    for name, value in values.items():
+        if not isinstance(value, list):
+            flat[name] = value
+        elif not PER_CLASS.search(name):
+            flat |= {f"{name}/low": value[0], f"{name}/high": value[1]}
+    return flat

@@ -1,0 +1,56 @@
+"""How the report words what was measured: the verdict, and how numbers, differences and intervals are written."""
+
+from collections.abc import Mapping, Sequence
+
+
+def verdict(
+    student: Mapping[str, float], baseline: Mapping[str, float], paired: Mapping[str, float], images: int
+) -> str:
+    """Return two sentences: who has the higher macro-F1 and by how much, and how little that many images can tell.
+
+    `student` and `baseline` hold `macro_f1`, `paired` is from `paired_comparison`, `images` counts the test split.
+    """
+    points = round(100 * (student["macro_f1"] - baseline["macro_f1"]), 1)
+    scores = f"{number(student['macro_f1'])} against {number(baseline['macro_f1'])} for the baseline without a teacher"
+    compared = f"{abs(points):.1f} points {'more' if points > 0 else 'less'}" if points else "no difference"
+    counted = f"{images} test image{'s' if images != 1 else ''}"
+    first = f"The distilled student reaches a macro-F1 of {scores}, {compared}, on {counted}."
+
+    differing = paired["student_only"] + paired["baseline_only"]
+    worth = f"One image is worth {100 / images:.1f} points of accuracy here, and"
+    if not differing:
+        return f"{first} {worth} both models are right on the very same images: these images tell no difference."
+    split = f"{paired['student_only']} that only the student gets right, {paired['baseline_only']} only the baseline"
+    p_value = f"= {paired['p_value']:.2f}" if paired["p_value"] >= 0.005 else "< 0.005"
+    test = f"exact McNemar test, p {p_value}"
+    if paired["p_value"] >= 0.05:
+        judged = f"a difference of so few images is inside the noise ({test})."
+    else:
+        judged = f"chance alone seldom gives so uneven a split ({test}), though it is one split and one training run."
+    noun = "image" if differing == 1 else "images"
+    return f"{first} {worth} the models differ on {differing} {noun} ({split}): {judged}"
+
+
+def number(value: float | None) -> str:
+    """Return a score with three decimals, a dash for None."""
+    return "–" if value is None else f"{value:.3f}"
+
+
+def signed(value: float | None) -> str:
+    """Return a difference with three decimals and its sign (a true minus; none for zero), a dash for None."""
+    if value is None:
+        return "–"
+    text = f"{abs(value):.3f}"
+    return text if float(text) == 0 else f"{'+' if value > 0 else '−'}{text}"
+
+
+def per_cent(share: float, digits: int = 0) -> str:
+    """Return a share as per cent; no line breaks before the sign."""
+    return f"{100 * share:.{digits}f}\u00a0%"
+
+
+def span(ends: Sequence[float] | None) -> str:
+    """Return an interval as `low to high` with two decimals, nothing for None."""
+    if ends is None:
+        return ""
+    return " to ".join(f"{'−' if end <= -0.005 else ''}{abs(end):.2f}" for end in ends)
