@@ -8,6 +8,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "src"))
 from defectdistill.data.packed import labels_of, open_array, read_index
 from defectdistill.data.tables import read_json
 from defectdistill.evaluation.evaluate import evaluate_models
+from defectdistill.evaluation.figures import CONTACT_SHEETS
+from defectdistill.evaluation.leak_check import find_leaks
 from defectdistill.evaluation.scores import segmentation_scores
 from defectdistill.models.segmenter import Segmenter
 from defectdistill.params import load_params
@@ -16,20 +18,16 @@ from defectdistill.stage import run_stage
 from defectdistill.tracking.runs import experiment_run, log_results
 from defectdistill.training.compute import set_up
 
-TEST, UNLABELLED, METRICS = Path("data/prepared/test"), Path("data/prepared/unlabelled"), Path("metrics")
+PREPARED, METRICS = Path("data/prepared"), Path("metrics")
+TEST, UNLABELLED = PREPARED / "test", PREPARED / "unlabelled"
 MODELS, TEACHER = {model: Path("models", model) for model in ("student", "baseline")}, Path("models/teacher")
 OUTPUTS = [f"metrics/{name}" for name in ("report.html", "figures", "plots", "evaluate.json", "runs/evaluate.json")]
 HISTORIES = {"teacher": "teacher", "student": "distill", "baseline": "baseline"}
-SHEETS = {
-    "Prepared photographs with the outlines of their masks": "prepare/contact_sheet.png",
-    "Training photographs and their augmented copies": "augment/contact_sheet.png",
-    "Validation photographs: true masks and the teacher's": "teacher/masks.png",
-}
 
 
 def main() -> None:
-    """Read the models, the test split and the unlabelled images, write metrics/."""
-    params, summary = load_params(), read_json(Path("data/prepared/summary.json"))
+    """Read the models and all that was prepared, write metrics/."""
+    params, summary = load_params(), read_json(PREPARED / "summary.json")
     set_up(params.compute.threads, "cpu", "fp32")  # one machine's test scores must be another's
     test, unlabelled = open_array(TEST / "images.npy"), open_array(UNLABELLED / "images.npy")
     predictors = {model: Predictor.load(folder, params.evaluate.batch_size) for model, folder in MODELS.items()}
@@ -40,6 +38,7 @@ def main() -> None:
             METRICS,
             title="Distilled classifier of surface defects",
             data=summary,
+            leaks=find_leaks(PREPARED, summary["classes"]),
             probs={model: predictor(test).probabilities for model, predictor in predictors.items()},
             labels=labels_of(TEST),
             names=[row["name"] for row in read_index(TEST)],
@@ -47,7 +46,7 @@ def main() -> None:
             unlabelled_names=[row["name"] for row in read_index(UNLABELLED)],
             teacher=segmentation_scores(found[masked], open_array(TEST / "masks.npy")[masked] > 0),
             histories={model: METRICS / stage / "history.csv" for model, stage in HISTORIES.items()},
-            contact_sheets=[(caption, METRICS / path) for caption, path in SHEETS.items()],
+            contact_sheets=[(caption, METRICS / path) for caption, path in CONTACT_SHEETS.items()],
             params=params.in_use(),
             reproduce=["dvc repro"],
         )

@@ -22,6 +22,7 @@ def evaluate_models(
     *,
     title: str,
     data: Mapping[str, Any],
+    leaks: Mapping[str, Any],
     probs: Mapping[str, np.ndarray],
     labels: np.ndarray,
     names: Sequence[str],
@@ -35,10 +36,10 @@ def evaluate_models(
 ) -> dict[str, dict[str, Any]]:
     """Score student and baseline, write everything below `output`, and return what evaluate.json holds.
 
-    `data` is the prepared data's summary.json; `probs` {"student": (N, K), "baseline": (N, K)} on the test split with
-    `labels` int (N,) and `names` (N); `unlabelled` the same for (M, K), M ≥ 0, with `unlabelled_names` (M);
-    `teacher` from `segmentation_scores` or empty; `histories` CSV files by model (teacher, student, baseline; any may
-    be missing); the rest as in `write_report`.
+    `data` is the prepared data's summary.json; `leaks` from `find_leaks`; `probs` {"student": (N, K), "baseline":
+    (N, K)} on the test split with `labels` int (N,) and `names` (N); `unlabelled` the same for (M, K), M ≥ 0, with
+    `unlabelled_names` (M); `teacher` from `segmentation_scores` or empty; `histories` CSV files by model (teacher,
+    student, baseline; any may be missing); the rest as in `write_report`.
 
     Written are `evaluate.json`, `report.html`, `figures/*.png` and `plots/*.csv`. evaluate.json: `student` and
     `baseline`, each with `test` (the scores, and the values of `uncertainty_metrics`) and `unlabelled` (those values),
@@ -56,7 +57,12 @@ def evaluate_models(
         for model in MODELS
     }
     results = evaluation_results(scores, uncertainty, paired, teacher, classes)
-    results["data"] = {"source": data["source"], "synthetic": data["synthetic"], "test_images": len(labels)}
+    results["data"] = {
+        "source": data["source"],
+        "synthetic": data["synthetic"],
+        "test_images": len(labels),
+        "test_images_with_a_copy": len({pair["name"] for pair in leaks["pairs"]}),
+    }
     text = json.dumps(results, indent=2, sort_keys=True, ensure_ascii=False, allow_nan=False)
     (output / "evaluate.json").write_text(text + "\n", encoding="utf-8")
 
@@ -68,6 +74,7 @@ def evaluate_models(
         output / "report.html",
         title=title,
         data=data,
+        leaks=leaks,
         scores=scores,
         paired=paired,
         uncertainty=uncertainty,

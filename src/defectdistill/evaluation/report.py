@@ -36,6 +36,7 @@ def write_report(
     *,
     title: str,
     data: Mapping[str, Any],
+    leaks: Mapping[str, Any],
     scores: Mapping[str, Mapping[str, float]],
     paired: Mapping[str, float],
     uncertainty: Mapping[str, Mapping[str, Mapping[str, Any]]],
@@ -48,8 +49,8 @@ def write_report(
 ) -> None:
     """Write the report as one HTML file; every text that comes from the user is escaped.
 
-    `data` is the prepared data's summary.json. `scores` has the keys student and baseline, each as from
-    `classification_scores`; `paired` is from `paired_comparison`; `uncertainty` is {model: {"test": …,
+    `data` is the prepared data's summary.json, `leaks` from `find_leaks`. `scores` has the keys student and baseline,
+    each as from `classification_scores`; `paired` is from `paired_comparison`; `uncertainty` is {model: {"test": …,
     "unlabelled": …}} from `uncertainty.summary`; `teacher` from `segmentation_scores`, empty where there is none.
     `predictions` are test rows as from `prediction_rows` for both models. `figures` and `contact_sheets` are
     (caption, PNG, JPEG or WebP file); `params` has flat names; `reproduce` are shell commands. `path`'s folder must
@@ -68,6 +69,8 @@ def write_report(
     page = environment.get_template("report.html").render(
         title=title,
         data=data,
+        leaks=leaks,
+        leaked=len({pair["name"] for pair in leaks["pairs"]}),
         splits=_splits(data),
         count_rows=_count_rows(data),
         verdict=verdict(scores["student"], scores["baseline"], paired, images),
