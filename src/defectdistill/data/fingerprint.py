@@ -95,4 +95,4 @@ def turned_hashes(values: np.ndarray, turn: int) -> np.ndarray:
     grid = values.reshape(-1, FREQUENCIES, FREQUENCIES)
     grid = grid.transpose(0, 2, 1) if turn & 4 else grid
     grid = grid * _SIGNS[:, None] if turn & 2 else grid
-    return (grid * _SIGNS if turn & 1 else grid).reshape(len(values), -1)
+    return (grid * _SIGNS if turn & 1 else grid).reshape(values.shape)
