@@ -7,7 +7,9 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "src"))
 
 from defectdistill.data.tables import read_json
 from defectdistill.evaluation.evaluate import evaluate_models
+from defectdistill.evaluation.figures import CONTACT_SHEETS
 from defectdistill.evaluation.gathered import MODELS, gather
+from defectdistill.evaluation.leak_check import find_leaks
 from defectdistill.models.segmenter import Segmenter
 from defectdistill.params import load_params
 from defectdistill.predict import Predictor
@@ -20,15 +22,10 @@ FOLDERS = {model: Path("models", model) for model in MODELS}
 WRITTEN = ("report.html", "figures", "plots", "calibration.json", "evaluate.json", "runs/evaluate.json")
 OUTPUTS = [f"metrics/{name}" for name in WRITTEN]
 HISTORIES = {"teacher": "teacher", "student": "distill", "baseline": "baseline"}
-SHEETS = {
-    "Prepared photographs with the outlines of their masks": "prepare/contact_sheet.png",
-    "Training photographs and their augmented copies": "augment/contact_sheet.png",
-    "Validation photographs: true masks and the teacher's": "teacher/masks.png",
-}
 
 
 def main() -> None:
-    """Read the models and the splits that they did not learn from, write metrics/."""
+    """Read the models and all that was prepared, write metrics/."""
     params, summary = load_params(), read_json(PREPARED / "summary.json")
     set_up(params.compute.threads, "cpu", "fp32")  # one machine's test scores must be another's
     predictors = {model: Predictor.load(folder, params.evaluate.batch_size) for model, folder in FOLDERS.items()}
@@ -38,9 +35,10 @@ def main() -> None:
             METRICS,
             title="Distilled classifier of surface defects",
             data=summary,
+            leaks=find_leaks(PREPARED, summary["classes"]),
             **predicted,
             histories={model: METRICS / stage / "history.csv" for model, stage in HISTORIES.items()},
-            contact_sheets=[(caption, METRICS / path) for caption, path in SHEETS.items()],
+            contact_sheets=[(caption, METRICS / path) for caption, path in CONTACT_SHEETS.items()],
             params=params.in_use(),
             reproduce=["dvc repro"],
             **params.evaluate.model_dump(exclude={"batch_size"}),

@@ -7,6 +7,7 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "src"))
 
+from defectdistill.data.copy_groups import TABLE, message
 from defectdistill.data.packed import labels_of, open_array
 from defectdistill.data.prepare import prepare
 from defectdistill.evaluation.contact_sheet import contact_sheet
@@ -31,7 +32,9 @@ def main() -> None:
         run.log_metrics({f"images/{split}": sum(counts.values()) for split, counts in summary["counts"].items()})
         run.log_artifacts(PREPARED / "summary.json")
         run.log_artifacts(SHEET)
+        run.log_artifacts(PREPARED / TABLE)
     print(f"masks read as {summary['masks']['coding']}; {summary['protocol']}: {summary['counts']}")
+    print(message(summary["near_duplicates"]))
 
 
 def draw(summary: dict) -> None:

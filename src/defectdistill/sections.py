@@ -62,6 +62,7 @@ class Prepare(Section):
     val_fraction: Annotated[float, Field(gt=0, lt=1)]
     test_fraction: Annotated[float, Field(gt=0, lt=1)]
     seed: Seed
+    near_duplicates: bool
 
     @model_validator(mode="after")
     def leaves_something_to_train_on(self) -> "Prepare":

@@ -19,6 +19,7 @@ COLOURS = {"dent": (255, 0, 0), "good": (0, 0, 0), "scratch": (0, 0, 255)}
 SETTINGS = {
     "size": 16, "resize": "squash", "masks": "given", "mask_coding": "auto", "mask_table": None,
     "fractions": (0.7, 0.15, 0.15), "seed": 0,
+    "near_duplicates": False,  # these photographs differ in brightness alone: copies, by that rule
 }  # fmt: skip
 
 
@@ -94,9 +95,13 @@ def test_arrays_index_and_summary(tmp_path):
         },
         "unlabelled": 1,
         "groups": 30,
+        "near_duplicates": {
+            "searched": False, "photographs": 0, "sets": 0, "largest": 0, "two_labels": 0, "doubtful": [], "even": 0,
+        },
         "masks": {"coding": "binary", "given": 30, "threshold": 0, "none": 0, "empty_on_defect": 0},
         "rejected": 0,
-    }
+        "sha256": summary["sha256"],
+    }  # fmt: skip
 
 
 @pytest.mark.parametrize(
@@ -213,4 +218,4 @@ def test_two_processes_write_the_same_bytes(tmp_path):
         environment = {"PYTHONHASHSEED": seed, "PATH": "", "PYTHONPATH": ":".join(sys.path)}
         subprocess.run([sys.executable, "-c", code, str(tmp_path / name)], check=True, env=environment)
     assert digest(tmp_path / "one") == digest(tmp_path / "two")
-    assert len(digest(tmp_path / "one/prepared")) == 13
+    assert len(digest(tmp_path / "one/prepared")) == 14

@@ -96,12 +96,15 @@ def written_with(folder, text):
     given = minimal()
     name = f"{text}/1.png"
     data = make_case([text, "b"], 2, 1)["data"] | {"source": text, "protocol": text, "resize": text}
+    copy = {"name": name, "label": text, "other": name, "other_label": text, "split": "train", "relation": "mirrored"}
+    copies = data["near_duplicates"] | {"doubtful": [name]}
     rows = [
         {"model": model, "name": name, "true": text, "predicted": "b", "confidence": "0.9"}
         for model in ("student", "baseline")
     ]
     given |= {
-        "title": text, "data": data | {"masks": data["masks"] | {"coding": text}}, "predictions": rows,
+        "title": text, "data": data | {"masks": data["masks"] | {"coding": text}, "near_duplicates": copies},
+        "leaks": {"learned_from": 9, "test": 2, "even": 0, "pairs": [copy | {"similarity": 0.9}]}, "predictions": rows,
         "results": made_results([text, "b"]), "figures": [(text, picture)],
         "trust_figures": {"calibration": [(text, picture)], "selective": [], "attention": []},
         "contact_sheets": [(text, picture)], "params": {f"a.{text}": text, "b": [text], "c": {text: text}},
@@ -163,7 +166,9 @@ def minimal(**changes):
     ]
     chosen = Chosen(Temperature(1.0, "off"), None, 0.95, 12, 0.5)
     return {
-        "title": "t", "results": made_results(["a"]), "data": make_case(["a"], 1, 0)["data"], "groups": 1,
+        "title": "t", "results": made_results(["a"]),
+        "data": make_case(["a"], 1, 0)["data"], "leaks": make_case(["a"], 1, 0)["leaks"],
+        "groups": 1,
         "chosen": dict.fromkeys(("student", "baseline"), chosen), "predictions": rows,
         "trust_figures": {"calibration": [], "selective": [], "attention": []},
         "figures": [], "contact_sheets": [], "params": {}, "reproduce": [],
@@ -175,6 +180,48 @@ def test_synthetic_data_carry_a_banner(tmp_path):
     write_report(tmp_path / "report.html", **minimal(data=data))
     page = (tmp_path / "report.html").read_text()
     assert page.index("SYNTHETIC DATA") < page.index('class="verdict"')
+
+
+def test_copies_of_test_photographs_are_named_in_red(tmp_path):
+    pair = {
+        "name": "a/test.png", "label": "a", "other": "b/train.png", "other_label": "b", "split": "val",
+        "relation": "turned by 180°", "similarity": 0.912,
+    }  # fmt: skip
+    leaks = {"learned_from": 24, "test": 6, "even": 2, "pairs": [pair, pair | {"other": "b/second.png"}]}
+    write_report(tmp_path / "report.html", **minimal(leaks=leaks))
+    html = (tmp_path / "report.html").read_text(encoding="utf-8")
+    text = " ".join(Page(html).text.split())
+    assert "1 of 6 test photographs has a near copy among those that were learned from: the scores flatter" in text
+    assert "1 test photograph with a near copy among the training photographs (24 × 6 compared; 2 photographs" in text
+    assert html.index("TEST PHOTOGRAPHS IN TRAINING") < html.index('class="verdict"')
+    row = html[html.index('<tr class="leak">') :]
+    assert re.sub(r"<[^>]+>", " ", row[: row.index("</tr>")]).split() == [
+        "a/test.png", "a", "b/train.png", "b", "val", "turned", "by", "180°", "0.912",
+    ]  # fmt: skip
+    alarm = re.search(r"--alarm-ink: #(\w\w)(\w\w)(\w\w)", html)
+    red, green, blue = (int(part, 16) for part in alarm.groups())
+    assert red > 4 * max(green, blue)
+    assert ".leak, tr.leak > td { color: var(--alarm-ink); }" in html
+
+
+def test_without_copies_the_report_says_what_was_compared(tmp_path):
+    write_report(tmp_path / "report.html", **minimal())
+    html = (tmp_path / "report.html").read_text(encoding="utf-8")
+    text = " ".join(Page(html).text.split())
+    assert "no near copy of a test photograph among the training photographs (24 × 1 compared)" in text
+    assert "TEST PHOTOGRAPHS IN TRAINING" not in text
+    assert "5 photographs in 2 sets, each in one group; listed in near_duplicates.csv; 4 too even" in text
+    assert "1 set of near copies under two labels" in text
+    assert "x.png (a), y.png (a)" in text
+
+
+def test_a_search_that_was_switched_off_is_told(tmp_path):
+    data = minimal()["data"]
+    copies = data["near_duplicates"] | {"searched": False, "two_labels": 0, "doubtful": []}
+    write_report(tmp_path / "report.html", **minimal(data=data | {"near_duplicates": copies}))
+    text = Page((tmp_path / "report.html").read_text(encoding="utf-8")).text
+    assert "not looked for before the split (prepare.near_duplicates: false)" in text
+    assert "under two labels" not in text
 
 
 def test_unknown_values_are_dashes_and_empty_sections_are_absent(tmp_path):

@@ -1,12 +1,14 @@
 """Makes the arrays that everything later reads: one size, masks as label maps, split by group before anything else."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from tqdm import tqdm
 
+from defectdistill.data.copy_groups import Copies, find_copies
 from defectdistill.data.errors import DataError
 from defectdistill.data.images import decode_image
 from defectdistill.data.label_maps import LabelMaps
@@ -28,20 +30,27 @@ def prepare(
     mask_table: Table | None,
     fractions: Sequence[float],
     seed: int,
+    near_duplicates: bool,
 ) -> dict:
     """Write the arrays of `data/prepared` from what `ingest.write_raw` left in `raw`; return the summary also written.
 
     `size` in pixels, `resize`, `masks`, `mask_coding` as in `LabelMaps`, `mask_table` as in `masks.resolve_table`,
-    `fractions` and `seed` as in `split.grouped_split`. Written are `train/`, `val/`, `test/` with `images.npy` uint8
-    (N,S,S,3) RGB, `masks.npy` uint8 (N,S,S) label maps and `index.csv` (name, label as class index, group, mask_source
-    given, threshold or none), in order of name; `unlabelled/` with `images.npy` and `index.csv` (name, group);
-    `empty_masks.csv` (name, label) as `LabelMaps.empty_on_defect`; `summary.json`, whose `sha256` names what is
-    learned from. Raises `DataError` for settings or data that cannot be used.
+    `fractions` and `seed` as in `split.grouped_split`; with `near_duplicates` the copies of one photograph, those
+    without a label too, are found and put into one group. Written are `train/`, `val/`, `test/` with `images.npy`
+    uint8 (N,S,S,3) RGB, `masks.npy` uint8 (N,S,S) label maps and `index.csv` (name, label as class index, group,
+    mask_source given, threshold or none), in order of name; `unlabelled/` with `images.npy` and `index.csv` (name,
+    group); `near_duplicates.csv` as `Copies.table`; `empty_masks.csv` (name, label) as `LabelMaps.empty_on_defect`;
+    `summary.json`, whose `sha256` names what is learned from. Raises `DataError` for settings or data that cannot be
+    used.
     """
     rows = read_table(raw / "index.csv")
-    labelled, unlabelled = [row for row in rows if row["label"]], [row for row in rows if not row["label"]]
-    sides = grouped_split([row["label"] for row in labelled], [row["group"] for row in labelled], fractions, seed)
+    labelled = [row for row in rows if row["label"]]
     label_maps = LabelMaps(raw, labelled, size, resize, masks, mask_coding, mask_table)
+    copies = find_copies(raw, rows, size, resize) if near_duplicates else Copies(rows, [], 0)
+    for row, group in zip(rows, copies.groups(), strict=True):
+        row["group"] = group
+    unlabelled = [row for row in rows if not row["label"]]
+    sides = _split(labelled, fractions, seed, copies.summary())
     with tqdm(total=len(rows), desc="prepare", unit=" images", disable=None) as progress:
         for name in SIDES:
             chosen = [row for row, side in zip(labelled, sides, strict=True) if side == name]
@@ -49,6 +58,7 @@ def prepare(
         _write_unlabelled(unlabelled, raw, output / "unlabelled", size, resize, progress)
     label_maps.check()
     _check_masks(output)
+    copies.write(output)
     write_table(output / "empty_masks.csv", ("name", "label"), label_maps.empty_on_defect())
     ingested = read_json(raw / "summary.json")
     summary = {key: ingested[key] for key in ("source", "synthetic", "rejected")} | {
@@ -56,11 +66,26 @@ def prepare(
         "counts": _counts(labelled, sides),
         "unlabelled": len(unlabelled),
         "groups": len({row["group"] for row in labelled}),
+        "near_duplicates": {"searched": near_duplicates, **copies.summary()},
         **label_maps.summary(),
         "sha256": digest([output / "train", output / "val"], output),
     }
     write_json(output / "summary.json", summary)
     return summary
+
+
+def _split(rows: list[dict[str, str]], fractions: Sequence[float], seed: int, copies: Mapping[str, Any]) -> list[str]:
+    """Return `grouped_split` of the rows; where it fails and there are near copies, the error names them too."""
+    try:
+        return grouped_split([row["label"] for row in rows], [row["group"] for row in rows], fractions, seed)
+    except DataError as error:
+        if not copies["photographs"]:
+            raise
+        raise DataError(
+            f"{error}. Near copies were put into one group: {copies['photographs']} photographs in {copies['sets']} "
+            f"sets, the largest of {copies['largest']}. If they are different photographs that only look alike (parts "
+            "in one place before one camera), set prepare.near_duplicates: false and give the groups yourself"
+        ) from error
 
 
 def _check_masks(output: Path) -> None:

@@ -32,8 +32,18 @@ def resize(image: np.ndarray, size: int, mode: str) -> np.ndarray:
     """
     box = content_box(*image.shape[:2], size, mode)
     result = np.full((size, size, 3), PAD_COLOUR, np.uint8)
-    result[box] = _scale(image, *_extent(box))
+    result[box] = scale(image, *_extent(box))
     return result
+
+
+def without_border(image: np.ndarray) -> np.ndarray:
+    """Return the part of a resized image, uint8 RGB (H,W,3), that shows the photograph: what `pad` added is cut off.
+
+    The border is known by its colour alone; an image of nothing but that colour is returned as it is.
+    """
+    shown = (image != PAD_COLOUR).any(axis=2)
+    rows, columns = np.flatnonzero(shown.any(axis=1)), np.flatnonzero(shown.any(axis=0))
+    return image[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1] if len(rows) else image
 
 
 def resize_mask(label_map: np.ndarray, size: int, mode: str) -> np.ndarray:
@@ -53,7 +63,7 @@ def resize_mask(label_map: np.ndarray, size: int, mode: str) -> np.ndarray:
         return result
     grows = rows >= label_map.shape[0] and columns >= label_map.shape[1]
     # (L,rows,columns), each in 0…1
-    coverage = np.stack([_scale((label_map == label).astype(np.float32), rows, columns) for label in labels])
+    coverage = np.stack([scale((label_map == label).astype(np.float32), rows, columns) for label in labels])
     # 1e-6: a coverage of exactly a quarter must not depend on the rounding of float32.
     foreground = coverage.sum(axis=0) >= (0.5 if grows else SMALLEST_COVERAGE) - 1e-6
     content = np.where(foreground, np.array(labels, np.uint8)[coverage.argmax(axis=0)], 0).astype(np.uint8)
@@ -68,7 +78,8 @@ def _extent(box: tuple[slice, slice]) -> tuple[int, int]:
     return box[0].stop - box[0].start, box[1].stop - box[1].start
 
 
-def _scale(array: np.ndarray, rows: int, columns: int) -> np.ndarray:
+def scale(array: np.ndarray, rows: int, columns: int) -> np.ndarray:
+    """Resize (height, width) or (height, width, C) to `rows` and `columns`, as `resize` does its image."""
     # Two steps, because OpenCV's area interpolation averages only if no axis grows.
     height, width = array.shape[:2]
     if rows < height or columns < width:

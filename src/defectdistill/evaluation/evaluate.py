@@ -19,6 +19,7 @@ def evaluate_models(
     *,
     title: str,
     data: Mapping[str, Any],
+    leaks: Mapping[str, Any],
     validation: Predicted,
     test: Predicted,
     unlabelled: Predicted,
@@ -34,9 +35,10 @@ def evaluate_models(
 ) -> Results:
     """Measure student and baseline, write everything below `output`, and return what evaluate.json holds.
 
-    `data` is the prepared data's summary.json; `validation`, `test` and `unlabelled` (which may be empty) are what the
-    models say of these sets, `pixels` what the test images show, or None; `histories` CSV files by model (teacher,
-    student, baseline; any may be missing); the rest as in `choose`, `evaluation_results` and `write_report`.
+    `data` is the prepared data's summary.json; `leaks` from `find_leaks`; `validation`, `test` and `unlabelled` (which
+    may be empty) are what the models say of these sets, `pixels` what the test images show, or None; `histories` CSV
+    files by model (teacher, student, baseline; any may be missing); the rest as in `choose`, `evaluation_results` and
+    `write_report`.
 
     Written are `evaluate.json`, `calibration.json` (what was chosen on the validation split, for those who predict),
     `report.html`, `figures/*.png` and `plots/*.csv`.
@@ -45,7 +47,12 @@ def evaluate_models(
     output.mkdir(parents=True, exist_ok=True)
     chosen = {model: choose(validation.probs[model], validation.labels, calibrate, target_accuracy) for model in MODELS}
     results = evaluation_results(test, unlabelled, pixels, chosen, classes, resamples, seed)
-    results["data"] = {"source": data["source"], "synthetic": data["synthetic"], "test_images": len(test.names)}
+    results["data"] = {
+        "source": data["source"],
+        "synthetic": data["synthetic"],
+        "test_images": len(test.names),
+        "test_images_with_a_copy": len({pair["name"] for pair in leaks["pairs"]}),
+    }
     _write_json(output / "evaluate.json", results)
     _write_json(output / "calibration.json", {model: calibration(choice) for model, choice in chosen.items()})
 
@@ -59,6 +66,7 @@ def evaluate_models(
         output / "report.html",
         title=title,
         data=data,
+        leaks=leaks,
         results=results,
         chosen=chosen,
         groups=len(set(test.groups)),

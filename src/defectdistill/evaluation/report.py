@@ -39,6 +39,7 @@ def write_report(
     *,
     title: str,
     data: Mapping[str, Any],
+    leaks: Mapping[str, Any],
     results: Mapping[str, Mapping[str, Any]],
     chosen: Mapping[str, Chosen],
     groups: int,
@@ -51,11 +52,11 @@ def write_report(
 ) -> None:
     """Write the report as one HTML file; every text that comes from the user is escaped.
 
-    `data` is the prepared data's summary.json; `results` are from `evaluation_results`; `chosen` {model: `Chosen`};
-    `groups` counts the groups of the test split. `predictions` are test rows as from `prediction_rows` for both
-    models. `figures` and `contact_sheets` are (caption, PNG, JPEG or WebP file), `trust_figures` the same by section
-    (calibration, selective, attention); `params` has flat names; `reproduce` are shell commands. `path`'s folder must
-    exist. Raises ValueError for a picture of another type.
+    `data` is the prepared data's summary.json, `leaks` from `find_leaks`; `results` are from `evaluation_results`;
+    `chosen` {model: `Chosen`}; `groups` counts the groups of the test split. `predictions` are test rows as from
+    `prediction_rows` for both models. `figures` and `contact_sheets` are (caption, PNG, JPEG or WebP file),
+    `trust_figures` the same by section (calibration, selective, attention); `params` has flat names; `reproduce` are
+    shell commands. `path`'s folder must exist. Raises ValueError for a picture of another type.
     """
     environment = Environment(
         loader=PackageLoader("defectdistill.evaluation", "."),
@@ -70,6 +71,8 @@ def write_report(
     page = environment.get_template("report.html").render(
         title=title,
         data=data,
+        leaks=leaks,
+        leaked=len({pair["name"] for pair in leaks["pairs"]}),
         splits=_splits(data),
         count_rows=_count_rows(data),
         verdict=verdict(test["student"], test["baseline"], results["paired"], images),
