@@ -110,6 +110,18 @@ def test_every_figure_says_that_the_data_are_synthetic(written, tmp_path):
         assert figure.read_bytes() != (written[0] / "figures" / figure.name).read_bytes()
 
 
+def test_test_images_with_a_copy_in_training_are_counted_once(tmp_path):
+    given = arguments(tmp_path / "h", make_case(["ok", "bad"], 3, 0)) | {"histories": {}}
+    pair = {
+        "name": given["names"][0], "label": "ok", "other": "x.png", "other_label": "bad", "split": "train",
+        "relation": "mirrored left to right", "similarity": 0.97,
+    }  # fmt: skip
+    given["leaks"] = given["leaks"] | {"pairs": [pair, pair | {"other": "y.png"}]}
+    assert evaluate_models(tmp_path / "out", **given)["data"]["test_images_with_a_copy"] == 1
+    report = (tmp_path / "out/report.html").read_text(encoding="utf-8")
+    assert "1 of 3 test photographs has a near copy" in report
+
+
 def test_order_of_the_models_does_not_matter(written, tmp_path):
     given = arguments(tmp_path / "h", make_case(NAMES, 17, 20)) | {"histories": {}}
     for key in ("validation", "test", "unlabelled"):

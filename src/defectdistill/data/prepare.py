@@ -60,18 +60,22 @@ def prepare(
     _check_masks(output)
     copies.write(output)
     write_table(output / "empty_masks.csv", ("name", "label"), label_maps.empty_on_defect())
-    ingested = read_json(raw / "summary.json")
-    summary = {key: ingested[key] for key in ("source", "synthetic", "rejected")} | {
-        "protocol": f"stratified {'/'.join(f'{100 * share:g}' for share in fractions)} by group, seed {seed}",
-        "counts": _counts(labelled, sides),
-        "unlabelled": len(unlabelled),
-        "groups": len({row["group"] for row in labelled}),
-        "near_duplicates": {"searched": near_duplicates, **copies.summary()},
-        **label_maps.summary(),
-        "sha256": digest([output / "train", output / "val"], output),
-    }
+    near = {"searched": near_duplicates, **copies.summary()}
+    protocol = f"stratified {'/'.join(f'{100 * share:g}' for share in fractions)} by group, seed {seed}"
+    summary = _summary(raw, output, labelled, sides) | {"protocol": protocol, "near_duplicates": near}
+    summary |= {"unlabelled": len(unlabelled), **label_maps.summary()}
     write_json(output / "summary.json", summary)
     return summary
+
+
+def _summary(raw: Path, output: Path, labelled: list[dict[str, str]], sides: Sequence[str]) -> dict[str, Any]:
+    """Return what the split and the folders say: counts, groups, what is learned from by its digest."""
+    ingested = read_json(raw / "summary.json")
+    return {key: ingested[key] for key in ("source", "synthetic", "rejected")} | {
+        "counts": _counts(labelled, sides),
+        "groups": len({row["group"] for row in labelled}),
+        "sha256": digest([output / "train", output / "val"], output),
+    }
 
 
 def _split(rows: list[dict[str, str]], fractions: Sequence[float], seed: int, copies: Mapping[str, Any]) -> list[str]:
