@@ -55,7 +55,7 @@ def test_prepare_reads_nothing_outside_of_raw(tmp_path, column, name):
     write_json(raw / "summary.json", {})
     settings = {"resize": "squash", "masks": "given", "mask_coding": "auto", "mask_table": None, "seed": 0}
     with pytest.raises(ValueError, match="expected a path below that folder"):
-        prepare(raw, tmp_path / "out", 32, fractions=(0.6, 0.2, 0.2), **settings)
+        prepare(raw, tmp_path / "out", 32, fractions=(0.6, 0.2, 0.2), near_duplicates=True, **settings)
 
 
 def npy(array, **options):
