@@ -15,6 +15,15 @@ from defectdistill.training.segmentation import SegmentationTask
 EPOCHS = 4
 
 
+@pytest.fixture(autouse=True)
+def one_thread():
+    """Threads are pinned, as every stage pins them."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
 class Killed(BaseException):
     """Stands for SIGKILL: nothing in the library may catch it."""
 
