@@ -147,7 +147,7 @@ def test_killed_twice_it_ends_in_the_same_bytes(ran, tmp_path):
             steps = [metric.step for metric in store(again).get_metric_history(entry.info.run_id, "val_loss")]
             assert steps == [0, 1]
     assert not list((again / ".dvc/tmp/defectdistill/trainings").rglob("*.ckpt"))
-    assert not list((again / ".dvc/tmp/tracking").iterdir())
+    assert not list((again / ".dvc/tmp/defectdistill/tracking").iterdir())
 
 
 def test_a_full_disk_is_named_and_costs_nothing_else(ran, tmp_path):

@@ -86,7 +86,7 @@ def test_twenty_kills_at_random_moments_corrupt_and_lose_nothing(whole, tmp_path
             steps = [metric.step for metric in store(folder).get_metric_history(entry.info.run_id, "val_loss")]
             assert steps == sorted(set(steps))
     assert not list((folder / ".dvc/tmp/defectdistill/trainings").rglob("*.ckpt"))
-    assert not list((folder / ".dvc/tmp/tracking").iterdir())
+    assert not list((folder / ".dvc/tmp/defectdistill/tracking").iterdir())
 
 
 def start_again_from(folder, stage):

@@ -4,7 +4,6 @@ The JSON stands in a file of its own because safetensors writes two or more meta
 process, which would break "same inputs, same bytes".
 """
 
-import hashlib
 import json
 from pathlib import Path
 
@@ -14,7 +13,8 @@ from safetensors.torch import load_file
 from safetensors.torch import save as serialise
 from torch import nn
 
-from defectdistill.files import writing
+from defectdistill.data.tables import read_json
+from defectdistill.files import digest, writing
 
 WEIGHTS, MODEL = "weights.safetensors", "model.json"
 LARGEST_MODEL = 1_000_000  # bytes of model.json
@@ -45,13 +45,7 @@ def read_config(folder: Path) -> dict:
         raise FileNotFoundError(f"{path} is missing: {folder} is no checkpoint folder ({MODEL} beside {WEIGHTS})")
     if path.stat().st_size > LARGEST_MODEL:
         raise ValueError(f"{path} has {path.stat().st_size} bytes, expected at most {LARGEST_MODEL}: {_RESTORE}")
-    try:
-        config = json.loads(path.read_text(encoding="utf-8"))
-    except (ValueError, RecursionError) as error:
-        raise ValueError(f"{path} is no JSON ({error}); {_RESTORE}") from error
-    if not isinstance(config, dict):
-        raise ValueError(f"{path} holds a {type(config).__name__}, expected an object with keys; {_RESTORE}")
-    return config
+    return read_json(path)
 
 
 def weights_file(path: Path) -> Path:
@@ -116,10 +110,7 @@ def load_all_but_head(network: nn.Module, weights: dict[str, torch.Tensor], sour
 
 def content_hash(folder: Path) -> str:
     """Return the SHA-256 (64 hex digits) of a checkpoint's config and weights: the name of what was learned."""
-    digest = hashlib.sha256()
-    for name in (MODEL, WEIGHTS):
-        digest.update((Path(folder) / name).read_bytes())
-    return digest.hexdigest()
+    return digest([folder / MODEL, folder / WEIGHTS], folder)
 
 
 def _fits(own: torch.Tensor | None, given: torch.Tensor | None) -> bool:

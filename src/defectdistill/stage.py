@@ -2,7 +2,6 @@
 
 import errno
 import hashlib
-import os
 import shutil
 import sys
 import traceback
@@ -11,6 +10,7 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
+from defectdistill.places import scratch
 from defectdistill.processes import end_with_dvc, is_main_process
 
 STORAGE = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM}
@@ -50,11 +50,6 @@ def unwritable(error: OSError, outputs: Iterable[str]) -> str:
         "room, or give the right to; what earlier stages made is untouched, and what this one made before is in DVC's "
         "cache: `dvc checkout` brings it back"
     )
-
-
-def scratch() -> Path:
-    """Return the untracked folder for what must outlive a kill, shared by all copies of a repository."""
-    return Path(os.environ.get("DVC_ROOT") or ".").resolve() / ".dvc" / "tmp" / "defectdistill"
 
 
 def alone(name: str) -> FileLock:

@@ -113,7 +113,7 @@ def test_every_figure_says_that_the_data_are_synthetic(written, tmp_path):
 def test_test_images_with_a_copy_in_training_are_counted_once(tmp_path):
     given = arguments(tmp_path / "h", make_case(["ok", "bad"], 3, 0)) | {"histories": {}}
     pair = {
-        "name": given["names"][0], "label": "ok", "other": "x.png", "other_label": "bad", "split": "train",
+        "name": given["test"].names[0], "label": "ok", "other": "x.png", "other_label": "bad", "split": "train",
         "relation": "mirrored left to right", "similarity": 0.97,
     }  # fmt: skip
     given["leaks"] = given["leaks"] | {"pairs": [pair, pair | {"other": "y.png"}]}

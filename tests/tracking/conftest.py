@@ -1,3 +1,5 @@
+import threading
+
 import pytest
 
 
@@ -10,4 +12,7 @@ def store(tmp_path, monkeypatch):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("DVC_ROOT", str(tmp_path))
     monkeypatch.chdir(copy)
-    return tmp_path
+    yield tmp_path
+    for thread in threading.enumerate():  # a sender that still tries must not wake up in the next test's repository
+        if thread.name == "mlflow sender":
+            thread.join(60)

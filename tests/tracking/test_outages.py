@@ -8,6 +8,7 @@ import sys
 import time
 
 import pytest
+from servers import free_port
 from tracking_cases import all_runs, client, stored
 
 from defectdistill.tracking import sender as sender_module
@@ -31,9 +32,7 @@ def silent(monkeypatch):
 @pytest.fixture
 def down(monkeypatch):
     """The address of a server that is not there."""
-    with socket.create_server(("127.0.0.1", 0)) as listening:
-        port = listening.getsockname()[1]
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"http://127.0.0.1:{port}")
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"http://127.0.0.1:{free_port()}")
 
 
 def a_run(**options):

@@ -1,7 +1,6 @@
 """A real `mlflow server` with a database and an artifact store: written to by two processes, read in its own pages."""
 
 import json
-import socket
 import subprocess
 import sys
 import urllib.request
@@ -11,6 +10,7 @@ import pytest
 from browser import needs_chromium, opened
 from mlflow import MlflowClient
 from repository import environment, wait_for
+from servers import free_port
 
 EPOCHS = 20
 STAGE = """
@@ -32,8 +32,7 @@ with experiment_run({"distill.beta": beta, "student.arch": "resnet18"}, required
 def server(tmp_path_factory):
     """The address of a server, which stores artifacts itself."""
     folder = tmp_path_factory.mktemp("server")
-    with socket.create_server(("127.0.0.1", 0)) as listening:
-        port = listening.getsockname()[1]
+    port = free_port()
     command = [
         *(sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(port), "--workers", "1"),
         *("--backend-store-uri", f"sqlite:///{folder}/server.db", "--artifacts-destination", str(folder / "artifacts")),
@@ -68,7 +67,7 @@ def logged(server, tmp_path_factory):
         started.append((subprocess.Popen(command, cwd=folder, env=environment(**variables)), folder))
     for process, folder in started:
         assert process.wait(120) == 0
-        assert not list((folder / ".dvc/tmp/tracking").iterdir())  # nothing was kept back
+        assert not list((folder / ".dvc/tmp/defectdistill/tracking").iterdir())  # nothing was kept back
     return MlflowClient(server)
 
 

@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
 from tqdm import tqdm
 
 from defectdistill.data.fingerprint import fingerprint
@@ -106,11 +108,10 @@ def message(summary: Mapping[str, Any]) -> str:
 
 def components(count: int, pairs: Sequence[tuple[int, int]]) -> list[int]:
     """Return for each of `count` things the smallest that it hangs together with by `pairs`."""
-    roots = np.arange(count)
-    for one, other in pairs:
-        low, high = sorted((roots[one], roots[other]))
-        roots[roots == high] = low
-    return roots.tolist()
+    first, second = np.array(pairs, dtype=np.int64).reshape(-1, 2).T
+    graph = coo_array((np.ones(len(first)), (first, second)), shape=(count, count))
+    _, parts = connected_components(graph, directed=False)
+    return np.unique(parts, return_index=True)[1][parts].tolist()
 
 
 def find_copies(raw: Path, rows: Sequence[Mapping[str, str]], size: int, resize: str) -> Copies:

@@ -1,6 +1,5 @@
 """Packed arrays on disk: memory-mapped, read by whole batches, written in one pass and moved into place at the end."""
 
-import hashlib
 import os
 import shutil
 from collections.abc import Iterator
@@ -10,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from defectdistill.data.tables import read_table
-from defectdistill.files import writing
+from defectdistill.files import digest, writing
 
 INDEX = "index.csv"
 _RESTORE = "restore it with `dvc checkout` or `dvc repro`"
@@ -59,13 +58,9 @@ def labels_of(folder: Path) -> np.ndarray:
     return np.array([int(row["label"]) for row in read_index(folder)], dtype=np.int64)
 
 
-def fingerprint(folder: Path) -> str:
+def contents(folder: Path) -> str:
     """Return the SHA-256 (64 hex digits) of a folder's images and index: what a store of features belongs to."""
-    digest = hashlib.sha256()
-    for name in (INDEX, "images.npy"):
-        with open(folder / name, "rb") as file:
-            digest.update(hashlib.file_digest(file, "sha256").digest())
-    return digest.hexdigest()
+    return digest([folder / INDEX, folder / "images.npy"], folder)
 
 
 @contextmanager

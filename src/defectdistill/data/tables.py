@@ -26,7 +26,12 @@ def write_json(path: Path, value: object) -> None:
 
 
 def read_json(path: Path) -> dict:
-    """Return the object that a JSON file holds; raises FileNotFoundError, and ValueError that names a damaged file."""
+    """Return the object that a JSON file of a pipeline's run holds.
+
+    Raises FileNotFoundError or ValueError that names a missing or damaged file and says how to get it back.
+    """
+    if not path.is_file():
+        raise FileNotFoundError(f"{path} is missing: run `dvc repro`, or get it with `dvc checkout`")
     try:
         value = json.loads(path.read_text(encoding="utf-8"))
     except (ValueError, RecursionError) as error:

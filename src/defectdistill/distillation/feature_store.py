@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from pydantic import BaseModel, StrictBool, StrictInt, ValidationError
 
-from defectdistill.data.packed import fingerprint, open_array
+from defectdistill.data.packed import contents, open_array
 from defectdistill.data.tables import inside, read_json
 
 MANIFEST = "manifest.json"
@@ -25,7 +25,7 @@ class StoredArray(BaseModel):
 
 
 class StoredSplit(BaseModel):
-    """What a manifest says of a split: the images' fingerprint, and the arrays by name."""
+    """What a manifest says of a split: the hash of the images, and the arrays by name."""
 
     images: str
     arrays: dict[str, StoredArray]
@@ -73,7 +73,7 @@ def open_store(folder: Path, teacher: str, split: str, images: Path, strides: li
     stored = read_manifest(folder, teacher)["splits"].get(split)
     if stored is None:
         raise ValueError(f"{folder} holds no features of the split {split!r}; {_AGAIN}")
-    if stored["images"] != fingerprint(images):
+    if stored["images"] != contents(images):
         raise ValueError(f"{folder} is stale: its features are not those of {images}; {_AGAIN}")
     by_stride = {entry["stride"]: (name, tuple(entry["shape"])) for name, entry in stored["arrays"].items()}
     arrays = {}

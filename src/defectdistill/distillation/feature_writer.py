@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
-from defectdistill.data.packed import create_array, fingerprint, open_array, replaced_folder
+from defectdistill.data.packed import contents, create_array, open_array, replaced_folder
 from defectdistill.distillation.feature_store import MANIFEST
 from defectdistill.distillation.frozen_teacher import FrozenTeacher
 from defectdistill.models.normalise import normalise
@@ -37,7 +37,7 @@ def write_store(
         for split, images in splits.items() if stored else ():
             (partial / split).mkdir()
             manifest["splits"][split] = {
-                "images": fingerprint(images),
+                "images": contents(images),
                 "arrays": write_features(partial / split, teacher, images, batch_size, autocast),
             }
         (partial / MANIFEST).write_text(json.dumps(manifest, indent=2, sort_keys=True) + "\n")

@@ -6,13 +6,13 @@ say of this model, on this test split, what the model does.
 """
 
 import hashlib
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from ruamel.yaml import YAML, YAMLError
 
+from defectdistill.data.tables import read_json
 from defectdistill.evaluation.held_out import Photographs
 from defectdistill.params import flatten
 from defectdistill.tracking.git_state import git_state
@@ -48,13 +48,13 @@ def gather(student: Path, evaluation: Path, test: Photographs, metric: str) -> E
         raise ValueError(f"registry.metric = {metric!r}: {evaluation} has test/… {', '.join(sorted(scores))}")
     commit, changed = git_state()
     link = evaluation.parent / "runs" / "evaluate.json"
-    run = read_object(link).get("run") if link.is_file() else None
+    run = read_json(link).get("run") if link.is_file() else None
     return Evidence(metric, scores[name], len(test.paths), test.fingerprint(), params, commit, bool(changed), run)
 
 
 def agreed_scores(student: Path, evaluation: Path, test: Photographs) -> dict[str, float]:
     """Return the test scores of evaluate.json after measuring them again; raises ValueError where the two differ."""
-    results = read_object(evaluation)
+    results = read_json(evaluation)
     measured = test.scores(student)
     try:
         stored = {name: float(results["student"]["test"][name]) for name in measured}
@@ -82,17 +82,6 @@ def evaluated_params(evaluation: Path) -> dict[str, Any]:
     if hashlib.md5(content, usedforsecurity=False).hexdigest() != stored:
         raise ValueError(f"{evaluation} is not the file that {LOCK} names: run `dvc repro`, or `dvc checkout`")
     return params
-
-
-def read_object(path: Path) -> dict[str, Any]:
-    """Return the object of a JSON file; raises FileNotFoundError or ValueError naming the file."""
-    try:
-        value = json.loads(read(path))
-    except ValueError as error:
-        raise ValueError(f"{path} is no JSON ({error}): restore it with `dvc checkout`") from error
-    if not isinstance(value, dict):
-        raise ValueError(f"{path} holds {type(value).__name__}, not an object: restore it with `dvc checkout`")
-    return value
 
 
 def read(path: Path) -> bytes:

@@ -14,11 +14,12 @@ from filelock import FileLock
 from defectdistill.checkpoint import content_hash, read_config
 from defectdistill.evaluation.held_out import Photographs, read_photographs
 from defectdistill.params import Params
+from defectdistill.places import scratch
 from defectdistill.registry.evidence import Evidence, gather
 from defectdistill.registry.mlflow_model import pack
 from defectdistill.registry.promotion import Comparison, compare_again, verdict
 from defectdistill.tracking.delivery import Delivery
-from defectdistill.tracking.store import EXPERIMENT, connect, root, tracking_uri
+from defectdistill.tracking.store import EXPERIMENT, connect, tracking_uri
 from defectdistill.training.compute import set_up
 
 if TYPE_CHECKING:
@@ -41,9 +42,7 @@ def register(params: Params) -> list[str]:
     set_up(params.compute.threads, "cpu", "fp32")  # as `evaluate` does
     test = read_photographs(PREPARED, RAW, ("test",))
     evidence = gather(MODEL, EVALUATION, test, metric)
-    lock = root() / ".dvc" / "tmp" / "registry.lock"
-    lock.parent.mkdir(parents=True, exist_ok=True)
-    with FileLock(lock):  # two at once would find no version of this model and make one each
+    with FileLock(scratch() / "locks" / "registry"):  # or two at once make a version each
         version = find(client, name, content_hash(MODEL))
         line = f"{name} version {version} is this very model: no second one was made"
         if version is None:

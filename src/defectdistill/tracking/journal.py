@@ -18,7 +18,7 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from defectdistill.files import replacing
-from defectdistill.tracking.store import root
+from defectdistill.places import scratch
 
 FINAL = ("FINISHED", "FAILED", "KILLED")
 BEGINNING = 60.0  # seconds after which a journal that holds nothing yet is given up
@@ -26,7 +26,7 @@ BEGINNING = 60.0  # seconds after which a journal that holds nothing yet is give
 
 def journals_folder() -> Path:
     """Return the folder of all journals, at the main repository's root."""
-    return root() / ".dvc" / "tmp" / "tracking"
+    return scratch() / "tracking"
 
 
 def now() -> int:

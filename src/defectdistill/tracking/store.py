@@ -1,7 +1,6 @@
 """The MLflow store: where it is, and a client of it. The only module of the stages that imports mlflow.
 
-The store is an SQLite file at the repository's root unless MLFLOW_TRACKING_URI says otherwise: DVC_ROOT, not the
-working directory, which under `dvc exp run --temp` and in the queue is a copy that is thrown away.
+The store is an SQLite file at the repository's root unless MLFLOW_TRACKING_URI says otherwise.
 """
 
 import os
@@ -10,6 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from filelock import FileLock
+
+from defectdistill.places import root, scratch
 
 # Set before the import, which reads them: no telemetry, and a dead server may cost seconds, not minutes.
 for _name, _value in {
@@ -24,11 +25,6 @@ for _name, _value in {
 
 EXPERIMENT, STAGES = "defectdistill", "defectdistill-stages"
 SQLITE = "sqlite:///"
-
-
-def root() -> Path:
-    """Return the main repository's root: what DVC says, also from inside a temporary copy, else the folder here."""
-    return Path(os.environ.get("DVC_ROOT") or ".").resolve()
 
 
 def tracking_uri() -> str:
@@ -54,10 +50,8 @@ def connect() -> Any:
         make_experiments(client, None)
         return client
     database = Path(uri.removeprefix(SQLITE))
-    lock = root() / ".dvc" / "tmp" / "mlflow.lock"
-    lock.parent.mkdir(parents=True, exist_ok=True)
     database.parent.mkdir(parents=True, exist_ok=True)
-    with FileLock(lock):  # two processes that create the same fresh store at once kill each other
+    with FileLock(scratch() / "locks" / "mlflow"):  # two that create a fresh store at once fail
         client = MlflowClient(tracking_uri=uri)
         if make_experiments(client, (root() / "mlartifacts").as_uri()):
             with sqlite3.connect(database) as connection:

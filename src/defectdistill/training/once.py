@@ -24,8 +24,9 @@ import torch
 from filelock import FileLock, Timeout
 
 from defectdistill.files import digest, replacing
+from defectdistill.places import scratch
 from defectdistill.processes import is_main_process
-from defectdistill.stage import acquire, scratch
+from defectdistill.stage import acquire
 
 RESULT_LIFE = 3600.0  # seconds that a result waits for experiments that were queued beside it
 CHECKPOINT_LIFE = 14 * 24 * 3600.0  # seconds after which a training that nobody went on with is given up
