@@ -101,7 +101,7 @@ def start_again_from(folder, stage):
 def test_twelve_queued_experiments_four_at_a_time_are_twelve_complete_rows(whole):
     folder = whole[0]
     run("git add -A && git commit -qm reproduced", folder)
-    betas = {f"queued-{number}": f"{0.02 * number:.2f}" for number in range(1, 13)}
+    betas = {f"queued-{number}": str(round(0.02 * number, 2)) for number in range(1, 13)}
     for name, beta in betas.items():
         run(f"dvc exp run --queue --name {name} -S distill.beta={beta}", folder)
     run_queue(folder, 4)
