@@ -34,8 +34,8 @@ BATCH, SIZE, IMAGES, WARM = 16, 224, 64, 4
 ROUNDS_OF_IMAGES = 4  # in one training: 16 steps, the first WARM of them not counted
 LEVELS = [8, 16]
 DISTILL = {
-    "method": "feature_fusion", "levels": LEVELS, "terms": {"mse": True, "cosine": True, "ssim": True}, "beta": 0.5,
-    "gamma": 0.1, "align": True, "schedule": "ramp", "alpha_start": 0.1, "alpha_end": 0.5,
+    "method": "feature_fusion", "unlabelled": False, "levels": LEVELS, "beta": 0.5, "gamma": 0.1, "align": True,
+    "terms": {"mse": True, "cosine": True, "ssim": True}, "schedule": "ramp", "alpha_start": 0.1, "alpha_end": 0.5,
 }  # fmt: skip
 OPTIMISATION = Optimisation(lr=1e-4, min_lr=0, weight_decay=5e-4, warmup=0.5, epochs=1, label_smoothing=0.1)
 BESIDE = Path(".bench")
@@ -50,7 +50,7 @@ def prepare(folder: Path, chosen: Machine) -> None:
     network = build_teacher("plain", 64, 1)
     config = teacher_config("plain", 64, ["defect"], SIZE, "squash")
     checkpoint.save(folder / "teacher", network.state_dict(), config)
-    frozen = freeze(network, config["unet3plus"], LEVELS)
+    frozen = freeze(network, config["unet3plus"], LEVELS, class_maps=False)
     frozen.save(folder / "frozen_teacher")
     name = checkpoint.content_hash(folder / "teacher")
     for store in ("always", "never"):
@@ -63,7 +63,8 @@ def ours(folder: Path, store: str | None, chosen: Machine) -> float:
     """Return images per second of one training through the real loop; without a store the student alone."""
     task, extra = ClassificationTask(build_student("resnet18", 3), 3, OPTIMISATION), {}
     if store:
-        task, stored = distilling_task(task, DISTILL, folder / store, folder / "teacher", {"train": folder})
+        splits = {"train": folder}
+        task, stored, _ = distilling_task(task, DISTILL, folder / store, folder / "teacher", splits, folder)
         extra = stored["train"]
     arrays = {"image": np.load(folder / "images.npy", mmap_mode="r"), "label": np.arange(IMAGES) % 3} | extra
     stamps = []

@@ -31,8 +31,8 @@ SIZE, BATCH, LEVELS, VALIDATION = 64, 16, [8, 16], 32
 TABLE_3 = {"rotation": 15.0, "flip": 0.5, "brightness": 0.15, "contrast": 0.15, "saturation": 0.15, "hue": 0.08,
            "padding": 4, "blur": 1.5}  # fmt: skip
 DISTILL = {
-    "method": "feature_fusion", "levels": LEVELS, "terms": {"mse": True, "cosine": True, "ssim": False}, "beta": 0.5,
-    "gamma": 0.1, "align": True, "schedule": "ramp", "alpha_start": 0.1, "alpha_end": 0.5,
+    "method": "feature_fusion", "unlabelled": False, "levels": LEVELS, "beta": 0.5, "gamma": 0.1, "align": True,
+    "terms": {"mse": True, "cosine": True, "ssim": False}, "schedule": "ramp", "alpha_start": 0.1, "alpha_end": 0.5,
 }  # fmt: skip
 
 
@@ -68,14 +68,15 @@ def measure(count: int, chosen: Machine) -> dict[str, float]:
         lap("augment_s")
         network, config = build_teacher("plain", 16, 1), teacher_config("plain", 16, ["defect"], SIZE, "squash")
         checkpoint.save(root / "teacher", network.state_dict(), config)
-        frozen, splits = freeze(network, config["unet3plus"], LEVELS), {"train": root / "augmented", "val": validation}
+        frozen = freeze(network, config["unet3plus"], LEVELS, class_maps=False)
+        splits = {"train": root / "augmented", "val": validation}
         start = time.perf_counter()
         trained = checkpoint.content_hash(root / "teacher")
         write_store(root / "store", frozen.to(chosen.device), trained, splits, BATCH, chosen.precision == "bf16")
         lap("freeze_s")
         settings = Optimisation(lr=1e-4, min_lr=0, weight_decay=5e-4, warmup=0.5, epochs=1, label_smoothing=0.1)
         task = ClassificationTask(build_student("resnet18", 3), 3, settings)
-        task, stored = distilling_task(task, DISTILL, root / "store", root / "teacher", splits)
+        task, stored, _ = distilling_task(task, DISTILL, root / "store", root / "teacher", splits, root)
         loaders = [
             image_batches(folder, BATCH, seed, stored[split], chosen.on_gpu)
             for (split, folder), seed in zip(splits.items(), (0, None), strict=True)

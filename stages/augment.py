@@ -13,17 +13,18 @@ from defectdistill.params import load_params
 from defectdistill.stage import run_stage
 from defectdistill.tracking.runs import stage_run
 
-OUTPUTS = ("data/augmented", "metrics/augment", "metrics/runs/augment.json")
+OUTPUTS = ("data/augmented", "data/augmented_unlabelled", "metrics/augment", "metrics/runs/augment.json")
 SHOWN = 12
 SHEET = Path("metrics/augment/contact_sheet.png")
 
 
 def main() -> None:
-    """Read data/prepared/train, write data/augmented and a picture."""
+    """Read data/prepared, write data/augmented, data/augmented_unlabelled and a picture."""
     params = load_params()
     output = Path("data/augmented")
     with stage_run("augment", params.flat("augment"), params.tracking.required) as run:
         augment(Path("data/prepared/train"), output, **params.augment.model_dump())
+        augment(Path("data/prepared/unlabelled"), Path("data/augmented_unlabelled"), **params.augment.model_dump())
         images, masks = open_array(output / "images.npy"), open_array(output / "masks.npy")
         each = params.augment.copies + 1
         step = max(1, len(images) // each // SHOWN) * each  # photographs from all over the training split

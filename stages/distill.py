@@ -18,7 +18,7 @@ from defectdistill.training.compute import set_up
 from defectdistill.training.fit import fit
 from defectdistill.training.once import Work, train_once
 
-SPLITS = {"train": Path("data/augmented"), "val": Path("data/prepared/val")}
+SPLITS, MORE = {"train": Path("data/augmented"), "val": Path("data/prepared/val")}, Path("data/augmented_unlabelled")
 SUMMARY = Path("data/prepared/summary.json")
 FEATURES, TEACHER, FROZEN = Path("data/teacher_features"), Path("models/teacher"), Path("models/frozen_teacher")
 STAGE = sys.argv[1]
@@ -29,14 +29,15 @@ OUTPUTS = (str(MODEL), str(METRICS), f"metrics/runs/{STAGE}.json")
 def train(params: Params, work: Work) -> None:
     """Write the classifier and its history."""
     settings, summary, machine = params.student, read_json(SUMMARY), set_up(**params.compute.model_dump())
-    task, stored = classification_task(settings.model_dump(), len(summary["classes"])), {}
+    task, stored, more = classification_task(settings.model_dump(), len(summary["classes"])), {}, None
     if STAGE == "distill":
         from defectdistill.training.distillation import distilling_task  # the baseline does not depend on it
 
-        task, stored = distilling_task(task, params.distill.model_dump(), FEATURES, TEACHER, SPLITS)
+        task, stored, more = distilling_task(task, params.distill.model_dump(), FEATURES, TEACHER, SPLITS, MORE)
     with stage_run(STAGE, work.settings, params.tracking.required, work.run) as run:
-        train = image_batches(SPLITS["train"], settings.batch_size, settings.seed, stored.get("train"), machine.on_gpu)
-        val = image_batches(SPLITS["val"], settings.batch_size, None, stored.get("val"), machine.on_gpu)
+        loading = {"batch_size": settings.batch_size, "on_gpu": machine.on_gpu}
+        train = image_batches(SPLITS["train"], seed=settings.seed, extra=stored.get("train"), further=more, **loading)
+        val = image_batches(SPLITS["val"], extra=stored.get("val"), **loading)
         limits = settings.model_dump(include={"epochs", "patience", "seed"})
         kept = {"folder": work.folder, "history": METRICS / "history.csv", "on_epoch": run.log_epoch}
         fit(task, train, val, machine=machine, monitor=("val_loss", "min"), **limits, **kept)
@@ -51,7 +52,7 @@ def main() -> None:
     """Read the images (and the teacher's features), write the model and its history."""
     params, inputs, sections = load_params(), [*SPLITS.values(), SUMMARY], ["student", "compute"]
     if STAGE == "distill":
-        inputs, sections = [*inputs, FEATURES / "manifest.json", TEACHER, FROZEN], [*sections, "distill"]
+        inputs, sections = [*inputs, MORE, FEATURES / "manifest.json", TEACHER, FROZEN], [*sections, "distill"]
     train_once(STAGE, params.flat(*sections), inputs, OUTPUTS, lambda work: train(params, work))
 
 

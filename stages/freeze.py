@@ -14,6 +14,11 @@ from defectdistill.stage import run_stage
 from defectdistill.tracking.runs import stage_run
 from defectdistill.training.compute import set_up
 
+SPLITS = {
+    "train": Path("data/augmented"),
+    "val": Path("data/prepared/val"),
+    "unlabelled": Path("data/augmented_unlabelled"),
+}
 OUTPUTS = ("models/frozen_teacher", "data/teacher_features", "metrics/runs/freeze.json")
 
 
@@ -24,13 +29,13 @@ def main() -> None:
     source = Path("models/teacher")
     with stage_run("freeze", params.flat("freeze", "compute"), params.tracking.required) as run:
         network, config = load_teacher(source)
-        teacher = freeze(network, config, params.freeze.levels).to(machine.device)
+        teacher = freeze(network, config, params.freeze.levels, params.freeze.class_maps).to(machine.device)
         teacher.save(Path("models/frozen_teacher"))
         manifest = write_store(
             Path("data/teacher_features"),
             teacher,
             checkpoint.content_hash(source),
-            {"train": Path("data/augmented"), "val": Path("data/prepared/val")},
+            SPLITS,
             params.freeze.batch_size,
             autocast=machine.precision == "bf16",
             store=params.freeze.store,

@@ -31,15 +31,16 @@ def train(params: Params, work: Work) -> None:
     channels = ["defect"] if settings.target == "binary" else summary["classes"]
     task = segmentation_task(settings.model_dump(), len(channels))
     with stage_run("teacher", work.settings, params.tracking.required, work.run) as run:
-        train = mask_batches(TRAIN, settings.batch_size, settings.seed, machine.on_gpu)
-        val = mask_batches(VAL, settings.batch_size, None, machine.on_gpu)
+        every = settings.loss == "ce_dice_image"  # images without a mask teach this loss something too
+        train = mask_batches(TRAIN, settings.batch_size, settings.seed, machine.on_gpu, every)
+        val = mask_batches(VAL, settings.batch_size, None, machine.on_gpu, every)
         limits = settings.model_dump(include={"epochs", "patience", "seed"})
         kept = {"folder": work.folder, "history": METRICS / "history.csv", "on_epoch": run.log_epoch}
         history = fit(task, train, val, machine=machine, monitor=("val_soft_dice", "max"), **limits, **kept)
         if is_main_process():
             config = teacher_config(settings.encoder, settings.width, channels, summary["size"], summary["resize"])
             checkpoint.save(MODEL, task.network.state_dict(), config)
-            mask_sheet(Segmenter(task.network), VAL, METRICS / "masks.png", summary["synthetic"])
+            mask_sheet(Segmenter(task.network, channels), VAL, METRICS / "masks.png", summary["synthetic"])
             run.log_lineage(summary, [MODEL])
             run.log_artifacts(METRICS)
             warn_of_nothing_found(history)

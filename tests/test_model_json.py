@@ -184,8 +184,9 @@ FROZEN = [
     ("frozen_teacher", 1), ("frozen_teacher.width", 10**9), ("frozen_teacher.width", LARGEST_WIDTH),
     ("frozen_teacher.in_channels", 10**9), ("frozen_teacher.strides", []), ("frozen_teacher.strides", [3]),
     ("frozen_teacher.strides", [10**9]), ("frozen_teacher.strides", ["8"]), ("frozen_teacher.strides", 8),
-    ("frozen_teacher.strides", [8] * 7), ("frozen_teacher.strides", [16]), ("frozen_teacher.encoder", "tu-hf-hub:a/b"),
+    ("frozen_teacher.strides", [8] * 7), ("frozen_teacher.strides", [32]), ("frozen_teacher.encoder", "tu-hf-hub:a/b"),
     ("frozen_teacher.encoder", "resnet18"), ("frozen_teacher.pretrained", True),
+    ("frozen_teacher.out_channels", 10**9), ("frozen_teacher.out_channels", 2), ("frozen_teacher.class_maps", False),
 ]  # fmt: skip
 FAULTS = [(kind, *fault) for kind, list_ in zip(LOADERS, (CLASSIFIER, TEACHER, FROZEN), strict=True) for fault in list_]
 

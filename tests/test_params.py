@@ -58,6 +58,10 @@ def test_the_shipped_file_is_valid():
         ({"distill__levels": []}, r"distill\.levels = \[\]"),
         ({"distill__levels": [4, 8]}, r"distill\.levels names \[4\], which freeze\.levels = \[8, 16\] does not keep"),
         ({"distill__method": "magic"}, r"distill\.method = 'magic'"),
+        ({"distill__weights": dict.fromkeys(("feature_fusion", "class_map", "soft_targets"), 0.0)}, "is 0: nothing"),
+        ({"freeze__class_maps": False}, "combined needs the teacher's class maps: set freeze.class_maps: true"),
+        ({"teacher__target": "binary"}, "loss ce_dice_image asks for an image's class"),
+        ({"teacher__target": "binary", "teacher__loss": "ce"}, "soft targets need a teacher that tells classes apart"),
         ({"compute__precision": "fp16"}, r"compute\.precision = 'fp16'"),
         ({"ingest__source": "web"}, r"ingest\.source = 'web'"),
         ({"registry__metric": "test/loss"}, r"registry\.metric = 'test/loss': .*macro_f1"),
@@ -80,7 +84,7 @@ def test_all_problems_are_listed_at_once(tmp_path):
 
 
 def test_numbers_are_read_as_dvc_writes_them(tmp_path):
-    text = SHIPPED.read_text().replace("lr: 0.001", "lr: 1e-05")
+    text = SHIPPED.read_text().replace("lr: 0.002", "lr: 1e-05")
     (tmp_path / "params.yaml").write_text(text)
     assert load_params(tmp_path / "params.yaml").teacher.lr == 1e-5
 

@@ -57,6 +57,8 @@ class FrozenTeacherPart(Part):
     encoder: Name
     width: Width
     in_channels: Literal[3]
+    out_channels: Annotated[int, Field(ge=1, le=MOST_NAMES)]
+    class_maps: bool
     strides: Annotated[list[Annotated[int, Field(ge=1, le=32)]], Field(min_length=1, max_length=6)]
 
 

@@ -45,10 +45,25 @@ class Params(sections.Section):
         return self
 
     @model_validator(mode="after")
+    def distils_what_the_teacher_knows(self) -> "Params":
+        """Class maps must be kept, and answers for an image take a teacher of classes."""
+        parts = self.distill.parts()
+        if parts & {"class_map", "soft_targets"} and not self.freeze.class_maps:
+            raise ValueError(
+                f"distill.method = {self.distill.method} needs the teacher's class maps: set freeze.class_maps: true"
+            )
+        if "soft_targets" in parts and self.teacher.target == "binary":
+            raise ValueError(
+                "soft targets need a teacher that tells classes apart: set teacher.target: classes, or "
+                "distill.weights.soft_targets: 0"
+            )
+        return self
+
+    @model_validator(mode="after")
     def has_room_for_structure(self) -> "Params":
         """SSIM compares neighbourhoods: a map of the deepest level needs at least 3 × 3 positions."""
         side = -(-self.prepare.image_size // max(self.distill.levels))
-        if self.distill.terms.ssim and side < 3:
+        if "feature_fusion" in self.distill.parts() and self.distill.terms.ssim and side < 3:
             raise ValueError(
                 f"distill.levels names stride {max(self.distill.levels)}, where images of prepare.image_size = "
                 f"{self.prepare.image_size} have maps of {side} × {side}: SSIM needs 3 × 3; use larger images, "

@@ -94,12 +94,21 @@ class Teacher(Section):
     width: Annotated[int, Field(ge=1, le=512)]  # model_json.py refuses a wider one
     weights: Name
     target: Literal["binary", "classes"]
-    loss: Literal["bce", "bce_dice"]
+    loss: Literal["ce", "ce_dice", "ce_dice_image"]
     lr: Positive
+    schedule: Literal["constant", "cosine"]
+    weight_decay: NotNegative
     batch_size: Count
     epochs: Count
     patience: Count
     seed: Seed
+
+    @model_validator(mode="after")
+    def knows_the_image(self) -> "Teacher":
+        """Only a teacher that tells classes apart can be asked for an image's class."""
+        if self.target == "binary" and self.loss == "ce_dice_image":
+            raise ValueError("loss ce_dice_image asks for an image's class: choose target classes, or loss ce_dice")
+        return self
 
     @model_validator(mode="after")
     def has_such_weights(self) -> "Teacher":
@@ -110,9 +119,10 @@ class Teacher(Section):
 
 
 class Freeze(Section):
-    """Which levels of the teacher are kept, and whether what they say is stored."""
+    """Which levels of the teacher are kept, whether its class maps too, and whether what they say is stored."""
 
     levels: Annotated[list[Stride], Field(min_length=1)]
+    class_maps: bool
     store: Literal["auto", "always", "never"]
     store_limit_gb: NotNegative
     batch_size: Count
@@ -156,11 +166,22 @@ class Terms(Section):
     ssim: bool
 
 
+class Weights(Section):
+    """What each part of the method `combined` is multiplied by; 0 switches it off."""
+
+    feature_fusion: NotNegative
+    class_map: NotNegative
+    soft_targets: NotNegative
+
+
 class Distill(Section):
     """How the teacher's knowledge reaches the student."""
 
-    method: Literal["feature_fusion"]
+    method: Literal["combined", "feature_fusion", "class_map", "soft_targets", "masks"]
+    weights: Weights
+    unlabelled: bool
     levels: Annotated[list[Stride], Field(min_length=1)]
+    temperature: Positive
     terms: Terms
     beta: NotNegative
     gamma: NotNegative
@@ -175,6 +196,19 @@ class Distill(Section):
         if not any(self.terms.model_dump().values()):
             raise ValueError("every one of distill.terms is off: nothing would be distilled; switch one on")
         return self
+
+    @model_validator(mode="after")
+    def has_a_part(self) -> "Distill":
+        """A sum without parts distils nothing."""
+        if self.method == "combined" and not any(self.weights.model_dump().values()):
+            raise ValueError("every one of distill.weights is 0: nothing would be distilled; raise one")
+        return self
+
+    def parts(self) -> set[str]:
+        """Return the methods that take part."""
+        if self.method != "combined":
+            return {self.method}
+        return {name for name, weight in self.weights.model_dump().items() if weight > 0}
 
 
 class Evaluate(Section):

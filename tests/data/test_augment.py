@@ -85,6 +85,30 @@ def test_no_copies_leave_the_originals(tmp_path):
     assert np.array_equal(np.load(tmp_path / "out/images.npy"), np.load(tmp_path / "train/images.npy"))
 
 
+def test_photographs_without_a_label_are_augmented_unless_they_show_what_is_held_out(tmp_path):
+    folder = source(tmp_path / "unlabelled", ["1", "2", "3"])
+    (folder / "masks.npy").unlink()
+    rows = [("1", "a", ""), ("2", "b", "test"), ("3", "c", "")]
+    write_table(folder / "index.csv", ("name", "group", "held_out"), rows)
+    augment(folder, tmp_path / "out", copies=1, seed=0, **PAPER)
+    copied = [(row["name"], row["group"], row["copy"]) for row in read_index(tmp_path / "out")]
+    assert copied == [("1", "a", "0"), ("1", "a", "1"), ("3", "c", "0"), ("3", "c", "1")]
+    images = np.load(tmp_path / "out/images.npy")
+    assert np.array_equal(images[2], np.load(folder / "images.npy")[2])
+    assert not np.array_equal(images[3], images[2])
+    assert not (tmp_path / "out/masks.npy").exists()
+
+
+def test_no_photograph_without_a_label_is_no_error(tmp_path):
+    folder = tmp_path / "unlabelled"
+    folder.mkdir()
+    np.save(folder / "images.npy", np.zeros((0, 32, 32, 3), np.uint8))
+    write_table(folder / "index.csv", ("name", "group", "held_out"), [])
+    augment(folder, tmp_path / "out", copies=2, seed=0, **PAPER)
+    assert np.load(tmp_path / "out/images.npy").shape == (0, 32, 32, 3)
+    assert (tmp_path / "out/index.csv").read_text() == "name,group,copy\n"
+
+
 def test_mask_and_image_move_together():
     image = np.zeros((64, 64, 3), np.uint8)
     image[10:20, 40:55] = 255

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from defectdistill.data import batches as module
-from defectdistill.data.batches import PackedBatches, batches, image_batches, mask_batches
+from defectdistill.data.batches import NO_LABEL, JoinedBatches, PackedBatches, batches, image_batches, mask_batches
 from defectdistill.data.tables import write_table
 
 
@@ -93,6 +93,13 @@ def test_the_teacher_sees_only_images_that_have_a_mask(tmp_path):
     loader = mask_batches(folder(tmp_path, ["given", "none", "threshold"], [1, 0, 2]), batch_size=8)
     (batch,) = loader
     assert batch["mask"][:, 0, 0].tolist() == [1, 2]
+    assert (batch["label"].tolist(), batch["masked"].tolist()) == ([0, 0], [1.0, 1.0])
+
+
+def test_a_teacher_that_learns_from_labels_too_sees_every_image(tmp_path):
+    loader = mask_batches(folder(tmp_path, ["given", "none", "threshold"], [1, 0, 2]), batch_size=8, every=True)
+    (batch,) = loader
+    assert (batch["label"].tolist(), batch["masked"].tolist()) == ([0, 1, 0], [1.0, 0.0, 1.0])
 
 
 @pytest.mark.parametrize(("sources", "masks"), [(["none", "none"], [0, 0]), (["given", "given"], [0, 0])])
@@ -106,3 +113,53 @@ def test_extra_arrays_stay_beside_their_images(tmp_path):
     loader = image_batches(path, 2, seed=3, extra={"features": np.arange(4)})
     for batch in loader:
         assert (batch["features"] % 2 == batch["label"]).all()
+
+
+def joined(labelled, unlabelled, batch_size, seed=0):
+    parts = [PackedBatches({"row": start + np.arange(count)}) for start, count in ((0, labelled), (1000, unlabelled))]
+    return batches(JoinedBatches(*parts), batch_size, seed)
+
+
+@pytest.mark.parametrize(("labelled", "unlabelled", "batch_size"), [(10, 40, 4), (9, 3, 4), (16, 16, 8), (7, 1, 2)])
+def test_half_of_each_batch_has_no_label_and_an_epoch_is_no_longer(labelled, unlabelled, batch_size):
+    loader = joined(labelled, unlabelled, batch_size)
+    epoch = [batch["row"] for batch in loader]
+    alone = [len(batch["label"]) for batch in batches(dataset(labelled), batch_size, seed=0)]
+    assert [len(rows) for rows in epoch] == alone
+    assert len(loader) == len(alone)
+    for rows in epoch:
+        assert (rows >= 1000).sum() == len(rows) // 2
+    own = [row for rows in epoch for row in rows.tolist() if row < 1000]
+    assert len(set(own)) == len(own)
+
+
+def test_half_and_half_every_image_comes_in_time_and_the_seed_gives_the_order():
+    def epochs(seed, count=12):
+        loader, rows = joined(10, 6, 4, seed), []
+        for epoch in range(count):
+            loader.sampler.set_epoch(epoch)
+            rows.append(torch.cat([batch["row"] for batch in loader]).tolist())
+        return rows
+
+    assert epochs(1) == epochs(1) != epochs(2)
+    assert len({row for rows in epochs(1) for row in rows}) == 16
+
+
+def test_processes_share_both_halves(monkeypatch):
+    shares = []
+    for rank in range(2):
+        monkeypatch.setattr(module, "place", lambda rank=rank: (rank, 2))
+        shares.append(next(iter(joined(16, 16, 8)))["row"])
+    assert all((rows >= 1000).sum() == 2 for rows in shares)
+
+
+def test_images_without_a_label_are_marked_and_keep_their_arrays(tmp_path):
+    (tmp_path / "more").mkdir()
+    labelled, more = folder(tmp_path, ["given"] * 4, [1, 1, 1, 1]), tmp_path / "more"
+    np.save(more / "images.npy", np.full((3, 4, 4, 3), 9, np.uint8))
+    extra, of_more = {"teacher": np.arange(4)}, {"teacher": 100 + np.arange(3)}
+    for batch in image_batches(labelled, 4, 0, extra, further=(more, of_more)):
+        unknown = batch["label"] == NO_LABEL
+        assert unknown.tolist() == [False, False, True, True]
+        assert torch.equal(unknown, batch["teacher"] >= 100)
+        assert torch.equal(unknown, batch["image"][:, 0, 0, 0] == 9)

@@ -266,6 +266,18 @@ def test_an_unlabelled_copy_is_listed_and_joins_two_that_are_not_alike(tmp_path)
     assert summary["near_duplicates"]["two_labels"] == 0
 
 
+def test_an_unlabelled_copy_of_a_test_photograph_is_held_out_with_it(tmp_path):
+    def extra(given):
+        for number, sample in enumerate(given[:12]):
+            yield altered(sample, f"unlabelled/{number:02}.png")
+
+    _, sides, groups, _ = prepared(tmp_path, extra)
+    held_out = {row["name"]: row["held_out"] for row in read(tmp_path / "prepared/unlabelled/index.csv")}
+    of_group = {groups[name]: side for name, side in sides.items() if side != "unlabelled"}
+    assert held_out == {name: of_group[groups[name]].replace("train", "") for name in held_out}
+    assert {"", "test"} <= set(held_out.values())
+
+
 def test_a_copy_under_two_labels_is_kept_and_reported(tmp_path):
     def extra(given):
         yield altered(given[0], "x/wrong.png", label="flame")

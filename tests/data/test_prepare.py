@@ -78,7 +78,7 @@ def test_arrays_index_and_summary(tmp_path):
         names += [row["name"] for row in index]
     assert len(names) == len(set(names)) == 30
     index, images = load(tmp_path, "unlabelled")
-    assert index == [{"name": "unlabelled/1.png", "group": "unlabelled/1.png"}]
+    assert index == [{"name": "unlabelled/1.png", "group": "unlabelled/1.png", "held_out": ""}]
     assert (images == 7).all()
     assert summary == json.loads((tmp_path / "prepared/summary.json").read_text())
     assert summary == {

@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 import torch
 
+from defectdistill.distillation.answer import Answer
 from defectdistill.distillation.feature_fusion import FeatureFusion, fusion_loss
 from defectdistill.models.taps import Tap
 
@@ -108,7 +109,7 @@ def test_levels_are_averaged_and_gradients_reach_the_student_and_the_alignment(a
     fusion = method(align)
     student = {8: torch.randn(batch, 6, 9, 9, requires_grad=True), 16: torch.randn(batch, 8, 5, 5, requires_grad=True)}
     teacher = {8: torch.randn(batch, 5, 8, 8).half(), 16: torch.randn(batch, 12, 4, 4).half()}  # other sizes: resampled
-    losses = fusion(student, teacher)
+    losses = fusion(Answer(student), Answer(teacher))
     assert set(losses) == {"mse", "cosine", "ssim", "total"}
     singles = [
         FeatureFusion({s: fusion_tap(student, s)}, {s: fusion_tap(teacher, s)}, 0.5, 0.1, ALL_TERMS, align)
@@ -117,7 +118,7 @@ def test_levels_are_averaged_and_gradients_reach_the_student_and_the_alignment(a
     if align:
         for single, stride in zip(singles, ("8", "16"), strict=True):
             single.alignments[stride].load_state_dict(fusion.alignments[stride].state_dict())
-    expected = np.mean([single(student, teacher)["mse"].item() for single in singles])
+    expected = np.mean([single(Answer(student), Answer(teacher))["mse"].item() for single in singles])
     assert losses["mse"].item() == pytest.approx(expected, rel=1e-4)
     losses["total"].backward()
     assert all(x.grad.abs().sum() > 0 for x in student.values())
@@ -134,4 +135,4 @@ def test_a_level_without_a_tensor_is_named(owner):
     maps["teacher"] = {8: torch.randn(2, 5, 8, 8), 16: torch.randn(2, 12, 4, 4)}
     del maps[owner][16]
     with pytest.raises(ValueError, match=f"stride 16, but the {owner} gave no features"):
-        method()(maps["student"], maps["teacher"])
+        method()(Answer(maps["student"]), Answer(maps["teacher"]))

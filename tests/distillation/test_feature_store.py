@@ -11,7 +11,10 @@ from defectdistill.distillation.frozen_teacher import FrozenTeacher
 from defectdistill.models.normalise import normalise
 
 TEACHER = "abc123"
-CONFIG = {"encoder": "plain", "width": 2, "in_channels": 3, "strides": [4, 8]}
+CONFIG = {
+    "encoder": "plain", "width": 2, "in_channels": 3, "out_channels": 2, "strides": [4, 8], "class_maps": True,
+}  # fmt: skip
+ALL = ["features4", "features8", "class_map4", "class_map8", "evidence"]
 
 
 def images(folder, count, seed=0):
@@ -32,13 +35,16 @@ def stored(tmp_path):
 
 def test_it_holds_what_the_teacher_said(stored):
     folder, teacher = stored
-    arrays = open_store(folder / "store", TEACHER, "train", folder / "train", [4, 8])
-    expected = teacher(normalise(torch.from_numpy(np.load(folder / "train/images.npy"))))
-    for stride, array in arrays.items():
+    arrays = open_store(folder / "store", TEACHER, "train", folder / "train", ALL)
+    expected = teacher(normalise(torch.from_numpy(np.load(folder / "train/images.npy")))).arrays()
+    assert list(expected) == ALL
+    for name, array in arrays.items():
         assert array.dtype == np.float16
-        value = expected[stride].permute(0, 2, 3, 1).numpy()
-        np.testing.assert_allclose(array, value, rtol=1e-3, atol=1e-3)
-    assert open_store(folder / "store", TEACHER, "val", folder / "val", [8])[8].shape == (2, 4, 4, 16)
+        np.testing.assert_allclose(array, expected[name].numpy(), rtol=1e-3, atol=1e-3)
+    val = open_store(folder / "store", TEACHER, "val", folder / "val", ALL)
+    shapes = [(2, 8, 8, 8), (2, 4, 4, 16), (2, 8, 8, 3), (2, 4, 4, 3), (2, 2)]
+    assert [array.shape for array in val.values()] == shapes
+    np.testing.assert_allclose(val["class_map8"].sum(axis=3, dtype=np.float32), 1, atol=2e-3)
 
 
 def test_writing_twice_gives_the_same_bytes(stored):
@@ -55,13 +61,13 @@ def test_a_store_of_other_images_is_stale(stored):
     pictures[3, 0, 0, 0] ^= 1
     np.save(folder / "train/images.npy", pictures)
     with pytest.raises(ValueError, match="stale"):
-        open_store(folder / "store", TEACHER, "train", folder / "train", [4])
+        open_store(folder / "store", TEACHER, "train", folder / "train", ["features4"])
 
 
 def test_a_store_of_another_teacher_is_stale(stored):
     folder, _ = stored
     with pytest.raises(ValueError, match=r"stale: its features are of the teacher abc123.*not of other.*repro freeze"):
-        open_store(folder / "store", "other", "train", folder / "train", [4])
+        open_store(folder / "store", "other", "train", folder / "train", ["features4"])
 
 
 @pytest.mark.parametrize(
@@ -71,7 +77,7 @@ def test_a_store_of_another_teacher_is_stale(stored):
 def test_features_over_the_limit_are_not_stored(stored, store, limit_gb, expected):
     folder, teacher = stored
     manifest = write_store(folder / "store", teacher, TEACHER, {"train": folder / "train"}, 2, False, store, limit_gb)
-    assert manifest["bytes"] == 5 * 2 * (8 * 8 * 8 + 4 * 4 * 16)
+    assert manifest["bytes"] == 5 * 2 * (8 * 8 * (8 + 3) + 4 * 4 * (16 + 3) + 2)
     assert manifest == read_manifest(folder / "store", TEACHER)
     assert manifest["stored"] == expected
     arrays = list((folder / "store").rglob("*.npy"))
@@ -80,28 +86,28 @@ def test_features_over_the_limit_are_not_stored(stored, store, limit_gb, expecte
 
 def test_a_level_that_is_not_stored_is_named(stored):
     folder, _ = stored
-    with pytest.raises(ValueError, match=r"distill.levels names stride 16.*holds \[4, 8\]"):
-        open_store(folder / "store", TEACHER, "train", folder / "train", [4, 16])
+    with pytest.raises(ValueError, match=r"needs the teacher's features16.*holds class_map4.*freeze.class_maps"):
+        open_store(folder / "store", TEACHER, "train", folder / "train", ["features4", "features16"])
 
 
 def test_a_split_that_is_not_stored_is_named(stored):
     folder, _ = stored
     with pytest.raises(ValueError, match="'test'"):
-        open_store(folder / "store", TEACHER, "test", folder / "train", [4])
+        open_store(folder / "store", TEACHER, "test", folder / "train", ["features4"])
 
 
 def test_half_a_store_is_refused(stored):
     folder, _ = stored
-    path = folder / "store/train/stride4.npy"
+    path = folder / "store/train/features4.npy"
     np.save(path, np.load(path)[:3])
     with pytest.raises(ValueError, match="partial"):
-        open_store(folder / "store", TEACHER, "train", folder / "train", [4])
+        open_store(folder / "store", TEACHER, "train", folder / "train", ["features4"])
     path.write_bytes(path.read_bytes()[:150])
     with pytest.raises(ValueError, match="cannot be read"):
-        open_store(folder / "store", TEACHER, "train", folder / "train", [4])
+        open_store(folder / "store", TEACHER, "train", folder / "train", ["features4"])
     (folder / "store/manifest.json").unlink()
     with pytest.raises(FileNotFoundError, match="no complete feature store"):
-        open_store(folder / "store", TEACHER, "train", folder / "train", [4])
+        open_store(folder / "store", TEACHER, "train", folder / "train", ["features4"])
 
 
 def in_manifest(folder, *keys, value):
@@ -118,21 +124,21 @@ def in_manifest(folder, *keys, value):
     ("keys", "value"),
     [
         (["teacher"], 3), (["stored"], "yes"), (["splits"], []), (["splits", "train"], None),
-        (["splits", "train", "arrays"], ["stride4"]), (["splits", "train", "arrays", "stride4"], {}),
-        (["splits", "train", "arrays", "stride4", "stride"], "4"),
+        (["splits", "train", "arrays"], ["features4"]), (["splits", "train", "arrays", "features4"], {}),
+        (["splits", "train", "arrays", "features4", "shape"], "4"),
     ],
 )  # fmt: skip
 def test_a_damaged_manifest_is_named(stored, keys, value):
     in_manifest(stored[0], *keys, value=value)
     with pytest.raises(ValueError, match=r"manifest.json is no manifest of a feature store \(.*dvc repro freeze"):
-        open_store(stored[0] / "store", TEACHER, "train", stored[0] / "train", [4])
+        open_store(stored[0] / "store", TEACHER, "train", stored[0] / "train", ["features4"])
 
 
-@pytest.mark.parametrize("name", ["../../secret", "/secret", "../val/stride4"])
+@pytest.mark.parametrize("name", ["../../secret", "/secret", "../val/features4"])
 def test_a_manifest_that_climbs_out_of_its_split_is_refused(stored, name):
-    in_manifest(stored[0], "splits", "train", "arrays", value={name: {"stride": 4, "shape": [2, 8, 8, 8]}})
+    in_manifest(stored[0], "splits", "train", "arrays", value={name: {"shape": [2, 8, 8, 8]}})
     with pytest.raises(ValueError, match="expected a path below that folder"):
-        open_store(stored[0] / "store", TEACHER, "train", stored[0] / "train", [4])
+        open_store(stored[0] / "store", TEACHER, "train", stored[0] / "train", [name])
 
 
 def test_a_teacher_that_diverged_is_refused_and_the_old_store_stays(stored):
@@ -148,5 +154,5 @@ def test_a_teacher_that_diverged_is_refused_and_the_old_store_stays(stored):
 def test_the_manifest_names_teacher_levels_and_images(stored):
     manifest = json.loads((stored[0] / "store/manifest.json").read_text())
     assert manifest["teacher"] == TEACHER
-    assert manifest["splits"]["train"]["arrays"]["stride8"] == {"stride": 8, "shape": [5, 4, 4, 16]}
+    assert manifest["splits"]["train"]["arrays"]["features8"] == {"shape": [5, 4, 4, 16]}
     assert len(manifest["splits"]["val"]["images"]) == 64

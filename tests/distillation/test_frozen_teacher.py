@@ -3,6 +3,7 @@ import torch
 from torch import nn
 
 from defectdistill.distillation.frozen_teacher import FrozenTeacher, freeze
+from defectdistill.models.class_map import class_evidence, class_map
 from defectdistill.models.unet3plus import UNet3Plus
 
 CONFIG = {"encoder": "plain", "width": 4, "in_channels": 3, "out_channels": 1}
@@ -24,16 +25,23 @@ def test_it_says_what_the_trained_encoder_says(encoder):
     teacher = freeze(model, CONFIG | {"encoder": encoder}, [8, 16])
     x = torch.randn(2, 3, 64, 64)
     levels = dict(zip([tap.stride for tap in model.taps], model.encode(x), strict=True))
-    for stride, feature in teacher(x).items():
+    answer = teacher(x)
+    assert set(answer.features) == set(answer.maps) == {8, 16}
+    for stride, feature in answer.features.items():
         torch.testing.assert_close(feature, levels[stride], rtol=1e-4, atol=1e-5)
+    logits = model(x)
+    torch.testing.assert_close(answer.scores, class_evidence(logits), rtol=1e-3, atol=1e-4)
+    for stride, each in answer.maps.items():
+        torch.testing.assert_close(each, class_map(logits, stride), rtol=1e-3, atol=1e-4)
 
 
 def test_it_is_cut_after_the_deepest_level_and_has_no_batch_norm():
-    full, teacher = trained(), freeze(trained(), CONFIG, [4, 8])
+    full, teacher = trained(), freeze(trained(), CONFIG, [4, 8], class_maps=False)
     assert not any(isinstance(module, nn.BatchNorm2d) for module in teacher.modules())
     kept = sum(parameter.numel() for parameter in teacher.parameters())
     assert kept < sum(parameter.numel() for parameter in full.encoder.blocks[:4].parameters()) + 1
-    assert set(teacher(torch.randn(1, 3, 32, 32))) == {4, 8}
+    answer = teacher(torch.randn(1, 3, 32, 32))
+    assert (set(answer.features), answer.maps, answer.scores) == ({4, 8}, {}, None)
 
 
 @pytest.mark.parametrize("encoder", ["plain", "efficientnet-b0"])  # the second keeps batch norms that are not folded
@@ -45,7 +53,7 @@ def test_training_around_it_leaves_every_bit_of_it(encoder):
     optimiser = torch.optim.AdamW(system.parameters(), lr=0.1, weight_decay=0.1)
     for _ in range(3):
         system.train()
-        loss = system["head"](system["teacher"](x)[8]).square().mean()
+        loss = system["head"](system["teacher"](x).features[8]).square().mean()
         optimiser.zero_grad()
         loss.backward()
         optimiser.step()
@@ -58,7 +66,9 @@ def test_saved_and_loaded_it_says_the_same(tmp_path):
     teacher, x = freeze(trained(), CONFIG, [8, 16]), torch.randn(1, 3, 64, 64)
     teacher.save(tmp_path)
     loaded = FrozenTeacher.load(tmp_path)
-    assert all(torch.equal(value, loaded(x)[stride]) for stride, value in teacher(x).items())
+    again = loaded(x).arrays()
+    assert len(again) == 5
+    assert all(torch.equal(value, again[name]) for name, value in teacher(x).arrays().items())
     assert loaded.config["strides"] == [8, 16]
 
 

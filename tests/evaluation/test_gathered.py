@@ -36,7 +36,7 @@ def gathered(tmp_path_factory):
         name: Predictor(build_student("shufflenet_v2_x0_5", 2), ["a", "b"], SIDE, "squash")
         for name in ("student", "baseline")
     }
-    return prepared, models, gather(prepared, models, Segmenter(build_teacher("plain", 2, 1)))
+    return prepared, models, gather(prepared, models, Segmenter(build_teacher("plain", 2, 2), ["a", "b"]))
 
 
 def test_splits_carry_probabilities_names_groups_and_labels(gathered):
@@ -57,5 +57,10 @@ def test_pixels_are_of_the_test_split_and_its_true_classes(gathered):
     pixels = sets["pixels"]
     assert pixels.masked.tolist() == [False, True]
     assert pixels.found.shape == (2, SIDE, SIDE)
+    teacher = Segmenter(build_teacher("plain", 2, 2), ["a", "b"])
+    assert pixels.answers.shape == (2, 2)
+    np.testing.assert_allclose(pixels.answers.sum(axis=1), 1, rtol=1e-5)
+    teacher.channels = ["defect"]
+    assert gather(prepared, models, teacher)["pixels"].answers is None
     expected = activation_maps(models["student"], np.load(prepared / "test/images.npy"), np.array([0, 1]))
     np.testing.assert_array_equal(pixels.maps["student"], expected)

@@ -136,12 +136,22 @@ def test_says_what_the_data_are(evil):
     for words in (
         "stratified by class, 70 / 15 / 15", "2 files, with the reasons in rejected.csv", "0/255",
         "80 given, 7 made by threshold, 3 images without; 1 given for a defect but empty",
-        "3 images, only predicted on", "4 test images", "Segmentation of 3 test images",
+        "3 images, only predicted on", "4 test images", "on the 3 test images that have a mask",
         "Masks made by threshold are no truth", "make repro", "distill.beta",
         "Figure 4", "Figure 5", "Figure 7", "Figure 8",
     ):  # fmt: skip
         assert words in text, words
     assert "SYNTHETIC" not in text
+
+
+@pytest.mark.parametrize(("method", "words"), [("combined", True), ("masks", False)])
+def test_says_that_the_student_was_taught_on_unlabelled_images(tmp_path, method, words):
+    given = arguments(tmp_path / "h", make_case(["ok", "bad"], 4, 3)) | {"histories": {}}
+    given["params"] = {"distill.unlabelled": True, "distill.method": method}
+    evaluate_models(tmp_path / "out", **given)
+    text = " ".join(Page((tmp_path / "out/report.html").read_text()).text.split())
+    assert ("how decided it is there says less" in text) == words
+    assert ("3 images, only predicted on" in text) != words
 
 
 def made_results(classes, **changes):

@@ -99,3 +99,14 @@ def test_attention_counts_the_images_that_have_a_mask_which_shows_something(case
     assert "attention" not in measured(case | {"pixels": blank})[0]["student"]
     unmasked = replace(pixels, masked=np.zeros(60, dtype=bool))
     assert measured(case | {"pixels": unmasked})[0]["teacher"] == {}
+
+
+def test_a_teacher_that_knows_the_classes_is_scored_on_every_test_image(case):
+    pixels, labels = case["pixels"], case["test"].labels
+    answers = np.full((60, len(NAMES)), 0.1)
+    answers[np.arange(60), labels] = 0.8
+    answers[0] = np.roll(answers[0], 1)
+    teacher = measured(case | {"pixels": replace(pixels, answers=answers)})[0]["teacher"]
+    assert teacher["accuracy"] == pytest.approx(59 / 60)
+    assert 0.9 < teacher["macro_f1"] < 1
+    assert set(teacher["intervals"]) == {"dice", "iou", "image_dice", "accuracy", "macro_f1"}

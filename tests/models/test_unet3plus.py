@@ -19,7 +19,7 @@ def reference_forward(model, x):
     e1, e2, e3, e4, e5 = model.encode(x)
 
     def node(index, scales):
-        node = model.nodes[index]
+        node = model.decoder.nodes[index]
         return node.fuse(torch.cat([branch(scale) for branch, scale in zip(node.branches, scales, strict=True)], 1))
 
     def pool(z, k):
@@ -32,7 +32,7 @@ def reference_forward(model, x):
     d3 = node(2, [pool(e1, 4), pool(e2, 2), e3, up(d4, 2), up(e5, 4)])
     d2 = node(1, [pool(e1, 2), e2, up(d3, 2), up(d4, 4), up(e5, 8)])
     d1 = node(0, [e1, up(d2, 2), up(d3, 4), up(d4, 8), up(e5, 16)])
-    return model.head(d1)
+    return model.decoder.head(d1)
 
 
 def test_every_node_sees_all_five_scales_as_in_the_reference():
@@ -60,7 +60,7 @@ def test_logits_are_not_squashed():
     torch.manual_seed(0)
     model = UNet3Plus(width=2).eval()
     with torch.no_grad():
-        model.head.bias.fill_(5.0)
+        model.decoder.head.bias.fill_(5.0)
     assert model(torch.randn(1, 3, 32, 32)).max() > 1.5  # a sigmoid inside would stop at 1
 
 
@@ -76,7 +76,7 @@ def test_weights_of_a_file_are_taken_but_for_the_head(tmp_path):
     checkpoint.save(tmp_path, binary.state_dict(), {})
     network = build_teacher("plain", 2, out_channels=3, weights=str(tmp_path / "weights.safetensors"))
     assert torch.equal(network.encoder.blocks[0][0][0].weight, binary.encoder.blocks[0][0][0].weight)
-    assert network.head.weight.shape[0] == 3
+    assert network.decoder.head.weight.shape[0] == 3
 
 
 def test_weights_of_another_width_are_refused(tmp_path):

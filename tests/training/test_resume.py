@@ -10,7 +10,8 @@ from defectdistill.models.students import build_student
 from defectdistill.models.unet3plus import UNet3Plus
 from defectdistill.training.classification import ClassificationTask, Optimisation
 from defectdistill.training.fit import BEST, RESUME, fit, seed_everything
-from defectdistill.training.segmentation import SegmentationTask
+from defectdistill.training.segmentation import SegmentationRates, SegmentationTask
+from defectdistill.training.segmentation_loss import SegmentationLoss
 
 EPOCHS = 4
 
@@ -30,12 +31,13 @@ class Killed(BaseException):
 
 def segmentation():
     seed_everything(0)
-    return SegmentationTask(UNet3Plus(width=2), 1, "bce_dice", lr=1e-2), pictures(), ("val_soft_dice", "max")
+    task = SegmentationTask(UNet3Plus(width=2), SegmentationLoss("ce_dice"), SegmentationRates(1e-2, "cosine", 0.1, 4))
+    return task, pictures(), ("val_soft_dice", "max")
 
 
 def classification(arch=ARCH):
     seed_everything(0)
-    arrays = {key: value for key, value in pictures().items() if key != "mask"}
+    arrays = {key: value for key, value in pictures().items() if not key.startswith("mask")}
     return ClassificationTask(build_student(arch, 2), 2, Optimisation(**OPTIMISATION)), arrays, ("val_loss", "min")
 
 

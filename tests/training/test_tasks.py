@@ -9,23 +9,28 @@ import torch
 import torch.nn.functional as F
 
 from defectdistill import checkpoint
-from defectdistill.data.batches import PackedBatches, batches
+from defectdistill.data.batches import NO_LABEL, JoinedBatches, PackedBatches, batches
 from defectdistill.data.tables import write_table
 from defectdistill.distillation.feature_writer import write_store
-from defectdistill.distillation.frozen_teacher import freeze
+from defectdistill.distillation.frozen_teacher import FrozenTeacher, freeze
 from defectdistill.models.students import build_student
 from defectdistill.models.unet3plus import UNet3Plus, teacher_config
 from defectdistill.training.classification import ClassificationTask, Optimisation
 from defectdistill.training.compute import Machine
 from defectdistill.training.distillation import STORED, distilling_task
 from defectdistill.training.fit import fit, seed_everything
-from defectdistill.training.segmentation import SegmentationLoss, SegmentationTask, segmentation_target
+from defectdistill.training.segmentation import SegmentationRates, SegmentationTask
+from defectdistill.training.segmentation_loss import SegmentationLoss
 
 CPU = Machine("cpu", "fp32")
 ARCH = "shufflenet_v2_x0_5"
 OPTIMISATION = {"lr": 3e-3, "min_lr": 0.0, "weight_decay": 0.0, "warmup": 1, "epochs": 8, "label_smoothing": 0.1}
+ALL_TERMS = {"mse", "cosine", "ssim", "class_map", "soft_targets", "distillation"}
 DISTILL = {
     "method": "feature_fusion",
+    "unlabelled": False,
+    "weights": {"feature_fusion": 0.5, "class_map": 1.0, "soft_targets": 2.0},
+    "temperature": 2.0,
     "levels": [4, 8],
     "terms": {"mse": True, "cosine": True, "ssim": True},
     "beta": 0.5,
@@ -45,7 +50,7 @@ def pictures(count=8):
     for row, label in enumerate(labels):
         square = (row, slice(8, 24), slice(16 * label, 16 * label + 12))
         images[square], masks[square] = 230, label + 1
-    return {"image": images, "label": labels, "mask": masks}
+    return {"image": images, "label": labels, "mask": masks, "masked": np.ones(count, np.float32)}
 
 
 def loader(arrays, seed=None, batch_size=4):
@@ -72,14 +77,16 @@ def classifier(**changes):
 
 def test_a_classifier_overfits_a_few_images():
     task = classifier(epochs=40, lr=1e-2)
-    history = train(task, {key: value for key, value in pictures().items() if key != "mask"}, 40)
+    history = train(task, {key: value for key, value in pictures().items() if not key.startswith("mask")}, 40)
     assert history[-1]["train_loss"] < history[0]["train_loss"]
     assert max(row["val_accuracy"] for row in history) == 1.0
 
 
 def test_a_segmentation_network_overfits_a_few_images():
     seed_everything(0)
-    task = SegmentationTask(UNet3Plus(width=4), 1, "bce_dice", lr=1e-2)
+    task = SegmentationTask(
+        UNet3Plus(width=4), SegmentationLoss("ce_dice"), SegmentationRates(1e-2, "constant", 0.0, 12)
+    )
     history = train(task, pictures(), 12, "val_dice", "max")
     assert max(row["val_dice"] for row in history) > 0.9
     best = max(history, key=lambda row: row["val_dice"])
@@ -97,7 +104,7 @@ def test_the_loss_is_smoothed_cross_entropy():
 
 
 def test_the_same_seed_gives_the_same_weights_and_another_seed_others():
-    arrays = {key: value for key, value in pictures().items() if key != "mask"}
+    arrays = {key: value for key, value in pictures().items() if not key.startswith("mask")}
 
     def weights(seed):
         seed_everything(seed)
@@ -119,7 +126,7 @@ def test_the_best_epoch_is_kept_and_not_the_last():
             return super().training_step(batch) * 0.0
 
     task = Worsening(build_student(ARCH, 2), 2, Optimisation(**OPTIMISATION))
-    arrays = {key: value for key, value in pictures().items() if key != "mask"}
+    arrays = {key: value for key, value in pictures().items() if not key.startswith("mask")}
     train(task, arrays, 4, monitor="score", mode="max")
     assert task.student.network.fc.bias[0].item() == 1.0
     assert not task.training
@@ -127,14 +134,14 @@ def test_the_best_epoch_is_kept_and_not_the_last():
 
 def test_training_stops_when_nothing_improves():
     task = classifier(lr=1e-12)
-    arrays = {key: value for key, value in pictures().items() if key != "mask"}
+    arrays = {key: value for key, value in pictures().items() if not key.startswith("mask")}
     history = train(task, arrays, 8, monitor="val_macro_f1", mode="max", patience=2)
     assert len(history) == 3
 
 
 def test_every_epoch_is_handed_on_as_it_ends(tmp_path):
     seen = []
-    arrays = {key: value for key, value in pictures().items() if key != "mask"}
+    arrays = {key: value for key, value in pictures().items() if not key.startswith("mask")}
     history = train(classifier(), arrays, 2, folder=tmp_path, on_epoch=seen.append)
     assert seen == history
     assert [row["epoch"] for row in history] == [0, 1]
@@ -146,7 +153,7 @@ def test_every_epoch_is_handed_on_as_it_ends(tmp_path):
 
 
 def test_more_processes_than_images_are_refused():
-    arrays = {key: value for key, value in pictures().items() if key != "mask"}
+    arrays = {key: value for key, value in pictures().items() if not key.startswith("mask")}
     with pytest.raises(ValueError, match=r"9 processes for batches or a validation split of 4 images.*compute.devices"):
         train(classifier(), arrays, 1, machine=Machine("cpu", "fp32", devices=9))
 
@@ -154,14 +161,14 @@ def test_more_processes_than_images_are_refused():
 def test_a_training_that_diverges_says_so():
     task = classifier()
     task.student.network.fc.weight.data.fill_(float("nan"))
-    arrays = {key: value for key, value in pictures().items() if key != "mask"}
+    arrays = {key: value for key, value in pictures().items() if not key.startswith("mask")}
     with pytest.raises(ValueError, match="diverged"):
         train(task, arrays, 2)
 
 
 def test_a_training_that_diverges_later_says_so_too(monkeypatch):
     task = classifier()
-    arrays = {key: value for key, value in pictures().items() if key != "mask"}
+    arrays = {key: value for key, value in pictures().items() if not key.startswith("mask")}
     hard_loss = task.hard_loss
     monkeypatch.setattr(
         task, "hard_loss", lambda *given: hard_loss(*given) * (float("nan") if task.current_epoch == 2 else 1.0)
@@ -170,31 +177,16 @@ def test_a_training_that_diverges_later_says_so_too(monkeypatch):
         train(task, arrays, 4)
 
 
-@pytest.mark.parametrize("name", ["bce", "bce_dice"])
-def test_segmentation_losses_by_hand(name):
-    logits = torch.tensor([[[[0.0, 2.0], [-2.0, 0.0]]]])
-    target = torch.tensor([[[[1.0, 1.0], [0.0, 0.0]]]])
-    probs = 1 / (1 + np.exp(-logits.numpy()))
-    entropy = -(target.numpy() * np.log(probs) + (1 - target.numpy()) * np.log(1 - probs)).mean()
-    dice = 1 - 2 * (probs * target.numpy()).sum() / (probs.sum() + target.numpy().sum())
-    expected = entropy + (dice if name == "bce_dice" else 0.0)
-    assert SegmentationLoss(name)(logits, target).item() == pytest.approx(expected, abs=1e-6)
-
-
-def test_segmentation_targets():
-    masks = torch.tensor([[[0, 1], [2, 0]]], dtype=torch.uint8)
-    assert segmentation_target(masks, 1).tolist() == [[[[0.0, 1.0], [1.0, 0.0]]]]
-    assert segmentation_target(masks, 2)[0].tolist() == [[[0.0, 1.0], [0.0, 0.0]], [[0.0, 0.0], [1.0, 0.0]]]
-
-
 @pytest.fixture
 def store(tmp_path):
     """A feature store of the pictures, as the stage `freeze` writes it."""
     arrays = pictures()
     np.save(tmp_path / "images.npy", arrays["image"])
-    write_table(tmp_path / "index.csv", ("name", "label"), [(f"{n}.png", n % 2) for n in range(8)])
+    np.save(tmp_path / "masks.npy", arrays["mask"])
+    rows = [(f"{n}.png", n % 2, "given") for n in range(8)]
+    write_table(tmp_path / "index.csv", ("name", "label", "mask_source"), rows)
     torch.manual_seed(0)
-    network, config = UNet3Plus(width=2), teacher_config("plain", 2, ["defect"], 32, "squash")
+    network, config = UNet3Plus(out_channels=2, width=2), teacher_config("plain", 2, ["a", "b"], 32, "squash")
     checkpoint.save(tmp_path / "teacher", network.state_dict(), config)
     teacher, name = freeze(network, config["unet3plus"], [4, 8]), checkpoint.content_hash(tmp_path / "teacher")
     teacher.save(tmp_path / "frozen_teacher")
@@ -204,8 +196,9 @@ def store(tmp_path):
 
 
 def distil(store, kept="store", **changes):
-    task, stored = distilling_task(classifier(), DISTILL | changes, store / kept, store / "teacher", {"train": store})
-    arrays = {key: value for key, value in pictures().items() if key != "mask"}
+    given = (store / kept, store / "teacher", {"train": store}, store / "unlabelled")
+    task, stored, _ = distilling_task(classifier(), DISTILL | changes, *given)
+    arrays = {key: value for key, value in pictures().items() if not key.startswith("mask")}
     return task, arrays | stored["train"]
 
 
@@ -258,14 +251,88 @@ def test_gradients_of_distilling_reach_student_and_alignment(store):
 
 def test_a_configured_level_that_is_not_in_the_batch_is_named(store):
     task, arrays = distil(store)
-    batch = next(iter(loader({key: value for key, value in arrays.items() if key != f"{STORED}8"})))
+    batch = next(iter(loader({key: value for key, value in arrays.items() if key != f"{STORED}features8"})))
     with pytest.raises(ValueError, match="stride 8, but the teacher gave no features"):
         task.distil(batch)
 
 
 def test_an_unknown_method_lists_the_known_ones(store):
-    with pytest.raises(ValueError, match=r"distill.method = 'magic': expected one of feature_fusion"):
+    with pytest.raises(ValueError, match=r"distill.method = 'magic': expected one of combined, feature_fusion"):
         distil(store, method="magic")
+
+
+@pytest.mark.parametrize(
+    ("method", "terms"),
+    [
+        ("combined", {"mse", "cosine", "ssim", "class_map", "soft_targets"}),
+        ("class_map", {"class_map"}),
+        ("soft_targets", {"soft_targets"}),
+        ("masks", {"class_map"}),
+    ],
+)
+@pytest.mark.parametrize("kept", ["store", "nothing_stored"])
+def test_every_method_learns_stored_or_asked(store, method, terms, kept):
+    task, arrays = distil(store, kept, method=method, schedule="fixed", alpha_end=1.0)
+    history = train(task, arrays, 3)
+    assert all(np.isfinite(list(row.values())).all() for row in history)
+    assert terms | {"distillation"} == {
+        name.removeprefix("train_") for name in history[0] if name.removeprefix("train_") in ALL_TERMS
+    }
+    if method != "soft_targets":  # this teacher has no opinion of an image that could be learned
+        assert history[-1]["train_class_map"] < history[0]["train_class_map"]
+
+
+def test_images_without_a_label_count_in_what_the_teacher_says_alone(store):
+    task, arrays = distil(store, method="combined")
+    known = batches(PackedBatches(arrays), 8)
+    batch = next(iter(known))
+    labels = batch["label"].clone()
+    logits, _ = task.distil(batch)
+    batch["label"][4:] = NO_LABEL
+    assert task.hard_loss(logits, batch["label"]) == task.hard_loss(logits[:4], labels[:4])
+    assert task.hard_loss(logits, torch.full_like(labels, NO_LABEL)) == 0
+    unlabelled = {name: value for name, value in arrays.items() if name != "label"}
+    unlabelled["label"] = np.full(8, NO_LABEL)
+    mixed = batches(JoinedBatches(PackedBatches(arrays), PackedBatches(unlabelled)), 4, seed=0)
+    with tempfile.TemporaryDirectory() as new:
+        kept = {"folder": Path(new), "history": Path(new) / "history.csv", "seed": 0}
+        limits = {"epochs": 3, "monitor": ("val_loss", "min"), "patience": 3, "machine": CPU}
+        history = fit(task, mixed, known, **limits, **kept)
+    assert all(np.isfinite(list(row.values())).all() for row in history)
+    assert history[-1]["train_loss"] < history[0]["train_loss"]
+
+
+def test_photographs_without_a_label_come_with_what_the_teacher_said_of_them(store):
+    more = store / "unlabelled"
+    more.mkdir()
+    np.save(more / "images.npy", pictures(3)["image"])
+    write_table(more / "index.csv", ("name",), [(f"{n}.png",) for n in range(3)])
+    teacher = store / "teacher"
+    write_store(store / "both", FrozenTeacher.load(store / "frozen_teacher"), checkpoint.content_hash(teacher),
+                {"train": store, "unlabelled": more}, 4, False)  # fmt: skip
+    given = (store / "both", teacher, {"train": store}, more)
+    wanted = DISTILL | {"method": "combined", "unlabelled": True}
+    _, stored, (folder, arrays) = distilling_task(classifier(), wanted, *given)
+    assert (set(stored), folder) == ({"train"}, more)
+    assert set(arrays) == set(stored["train"])
+    assert {len(array) for array in arrays.values()} == {3}
+    assert distilling_task(classifier(), wanted | {"unlabelled": False}, *given)[2] is None
+    np.save(more / "images.npy", pictures(3)["image"][:0])
+    assert distilling_task(classifier(), wanted, *given)[2] is None
+
+
+def test_true_masks_take_the_teachers_place(store):
+    task, arrays = distil(store, method="masks")
+    assert task.teacher is None
+    maps = arrays[f"{STORED}class_map4"]
+    assert maps.shape == (8, 8, 8, 3)
+    masks = pictures()["mask"]
+    np.testing.assert_allclose(maps[3, ..., 2].sum() * 16, (masks[3] == 2).sum(), rtol=1e-3)
+    write_table(
+        store / "index.csv", ("name", "mask_source"), [(f"{n}.png", "none" if n else "given") for n in range(8)]
+    )
+    _, arrays = distil(store, method="masks")
+    assert [float(each.sum()) for each in arrays[f"{STORED}class_map8"]] == [16.0] + [0.0] * 7
 
 
 def test_bf16_and_channels_last_learn_too(store):

@@ -1,7 +1,7 @@
 """Augmented copies of the training images, image and mask together (cable paper, Table 3).
 
-Deviation: the paper splits after augmenting, which puts copies of one photograph on both sides; here only the
-training split is augmented.
+Deviation: the paper splits after augmenting, which puts copies of one photograph on both sides; here only what is
+learned from is augmented: the training split, and photographs without a label.
 """
 
 import hashlib
@@ -13,8 +13,8 @@ from torchvision import tv_tensors
 from torchvision.transforms import v2
 from tqdm import tqdm
 
-from defectdistill.data.packed import INDEX, create_array, open_array, read_index
-from defectdistill.data.tables import write_table
+from defectdistill.data.packed import INDEX, create_array, open_array
+from defectdistill.data.tables import read_columns, read_table, write_table
 
 
 def table3(
@@ -65,28 +65,30 @@ def augment_one(
 
 
 def augment(source: Path, output: Path, copies: int, seed: int, **settings: float) -> None:
-    """Write each image of `source` and `copies` changed ones into `output`, as packed arrays.
+    """Write each image of `source` and `copies` changed ones into `output`, as packed arrays, with their masks if any.
 
-    `source` is a split folder of `prepare`. Rows stand in the order original, copy 1 … copy n, image after image;
-    index.csv gains the column `copy` (0 = the original). `settings` are those of `table3`.
+    `source` is a folder of `prepare`; unlabelled images that show an object of another split are left out. Rows stand
+    in the order original, copy 1 … copy n, image after image; index.csv gains the column `copy` (0 = the original).
+    `settings` are those of `table3`.
     """
-    images, masks = open_array(source / "images.npy"), open_array(source / "masks.npy")
-    rows = read_index(source)
-    transforms = table3(images.shape[1], **settings)
-    each = copies + 1
+    images, index = open_array(source / "images.npy"), read_table(source / INDEX)
+    rows = [row for row, entry in enumerate(index) if not entry.get("held_out")]
+    masks = open_array(source / "masks.npy") if (source / "masks.npy").exists() else None
+    transforms, each = table3(images.shape[1], **settings), copies + 1
     output.mkdir(parents=True, exist_ok=True)
-    shape = (len(images) * each, *images.shape[1:])
-    all_images = create_array(output / "images.npy", np.uint8, shape)
-    all_masks = create_array(output / "masks.npy", np.uint8, shape[:3])
-    index = []
-    for row, entry in enumerate(tqdm(rows, desc="augmenting", unit="image")):
-        image, mask = np.array(images[row]), np.array(masks[row])
+    shape = (len(rows) * each, *images.shape[1:])
+    written = [create_array(output / "images.npy", np.uint8, shape)]
+    if masks is not None:
+        written.append(create_array(output / "masks.npy", np.uint8, shape[:3]))
+    blank = np.zeros(images.shape[1:3], np.uint8)
+    for position, row in enumerate(tqdm(rows, desc=f"augmenting {source.name}", unit=" images", disable=None)):
+        original = np.array(images[row]), blank if masks is None else np.array(masks[row])
         for copy in range(each):
-            pair = (image, mask)
+            pair = original
             if copy:
-                pair = augment_one(image, mask, transforms, copy_seed(seed, entry["name"], copy))
-            all_images[row * each + copy], all_masks[row * each + copy] = pair
-            index.append([*entry.values(), copy])
-    all_images.flush()
-    all_masks.flush()
-    write_table(output / INDEX, [*rows[0], "copy"], index)
+                pair = augment_one(*original, transforms, copy_seed(seed, index[row]["name"], copy))
+            for array, part in zip(written, pair, strict=False):
+                array[position * each + copy] = part
+    columns = [column for column in read_columns(source / INDEX) if column != "held_out"]
+    copied = [[*(index[row][column] for column in columns), copy] for row in rows for copy in range(each)]
+    write_table(output / INDEX, [*columns, "copy"], copied)

@@ -1,16 +1,18 @@
 """Whole batches straight from packed arrays: one fancy index an array, no per-image Python."""
 
 from collections.abc import Iterator, Mapping
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
 import torch
 from torch import distributed
-from torch.utils.data import BatchSampler, DataLoader, Dataset, RandomSampler, SequentialSampler
+from torch.utils.data import BatchSampler, DataLoader, Dataset, RandomSampler, Sampler, SequentialSampler
 
 from defectdistill.data.packed import labels_of, open_array, read_index
 
 EPOCHS = 1_000_003  # more than a training has, so that no two seeds share an epoch's order
+NO_LABEL = -100  # what torch's cross-entropy ignores
 GPU_SHARE = 0.5  # of its free memory: the rest is for the network
 
 
@@ -43,6 +45,47 @@ class PackedBatches(Dataset):
         return {name: torch.from_numpy(np.asarray(array[rows])) for name, array in self.arrays.items()}
 
 
+class JoinedBatches(Dataset):
+    """Two data sets of the same keys, indexed as one after the other by a list of rows."""
+
+    def __init__(self, first: PackedBatches, second: PackedBatches):
+        self.first, self.second = first, second
+
+    def __len__(self) -> int:
+        return len(self.first) + len(self.second)
+
+    def __getitem__(self, picked: list[int]) -> dict[str, torch.Tensor]:
+        border = len(self.first)
+        parts = [self.first[[row for row in picked if row < border]]]
+        parts.append(self.second[[row - border for row in picked if row >= border]])
+        return {name: torch.cat([part[name] for part in parts]) for name in parts[0]}
+
+
+class HalfAndHalf(Sampler):
+    """Rows of a `JoinedBatches` to train on: half of each batch from its first part, half from its second.
+
+    An epoch has as many rows as the first part: with a second one there are not more steps, so trainings stay
+    comparable. Within an epoch no row of the first part comes twice; the second is repeated where it is small.
+    """
+
+    def __init__(self, first: int, second: int, batch_size: int):
+        self.first, self.second, self.batch_size = first, second, batch_size
+        self.generator = torch.Generator()
+
+    def __len__(self) -> int:
+        return self.first
+
+    def __iter__(self) -> Iterator[int]:
+        own = iter(torch.randperm(self.first, generator=self.generator).tolist())
+        rounds = -(-self.first // self.second)
+        others = [torch.randperm(self.second, generator=self.generator) + self.first for _ in range(rounds)]
+        others = iter(torch.cat(others).tolist())
+        for start in range(0, self.first, self.batch_size):
+            rows = min(self.batch_size, self.first - start)
+            yield from islice(own, rows - rows // 2)
+            yield from islice(others, rows // 2)
+
+
 def resident_on_gpu(arrays: Mapping[str, np.ndarray]) -> dict[str, torch.Tensor]:
     """Copy the arrays to the current CUDA device; empty if half of its free memory does not hold them."""
     free, _ = torch.cuda.mem_get_info()
@@ -64,7 +107,7 @@ class Shares(BatchSampler):
     and the epoch alone, so that a restarted training goes on in the same one.
     """
 
-    def __init__(self, sampler: RandomSampler | SequentialSampler, batch_size: int, seed: int | None):
+    def __init__(self, sampler: RandomSampler | HalfAndHalf | SequentialSampler, batch_size: int, seed: int | None):
         super().__init__(sampler, batch_size, drop_last=False)
         self.seed = seed
         self.set_epoch(0)
@@ -89,9 +132,14 @@ class Shares(BatchSampler):
         return whole + (rest >= self.smallest())
 
 
-def batches(dataset: PackedBatches, batch_size: int, seed: int | None = None) -> DataLoader:
+def batches(dataset: PackedBatches | JoinedBatches, batch_size: int, seed: int | None = None) -> DataLoader:
     """Return a loader of whole batches: shuffled anew each epoch with `seed` to train on, in order without one."""
-    sampler = SequentialSampler(dataset) if seed is None else RandomSampler(dataset, generator=torch.Generator())
+    if seed is None:
+        sampler = SequentialSampler(dataset)
+    elif isinstance(dataset, JoinedBatches):
+        sampler = HalfAndHalf(len(dataset.first), len(dataset.second), batch_size)
+    else:
+        sampler = RandomSampler(dataset, generator=torch.Generator())
     return DataLoader(dataset, sampler=Shares(sampler, batch_size, seed), batch_size=None)
 
 
@@ -101,22 +149,37 @@ def image_batches(
     seed: int | None = None,
     extra: Mapping[str, np.ndarray] | None = None,
     on_gpu: bool = False,
+    further: tuple[Path, Mapping[str, np.ndarray]] | None = None,
 ) -> DataLoader:
-    """Return batches of {"image": uint8 (B, S, S, 3), "label": int64 (B,)} and of the `extra` arrays beside them."""
-    arrays = {"image": open_array(folder / "images.npy"), "label": labels_of(folder)}
-    return batches(PackedBatches(arrays | dict(extra or {}), on_gpu=on_gpu), batch_size, seed)
+    """Return batches of {"image": uint8 (B, S, S, 3), "label": int64 (B,)} and of the `extra` arrays beside them.
 
-
-def mask_batches(folder: Path, batch_size: int, seed: int | None = None, on_gpu: bool = False) -> DataLoader:
-    """Return batches of {"image": uint8 (B, S, S, 3), "mask": uint8 (B, S, S)} of the images that have a mask.
-
-    Raises ValueError where none has, or where every mask is empty: there is nothing to learn from.
+    `further` is a folder of images without a label and its arrays of the same names as `extra`: half of each batch,
+    with the label NO_LABEL.
     """
-    arrays = {"image": open_array(folder / "images.npy"), "mask": open_array(folder / "masks.npy")}
-    rows = np.array([row for row, entry in enumerate(read_index(folder)) if entry["mask_source"] != "none"], dtype=int)
-    if not any(arrays["mask"][row].any() for row in rows):
+    arrays = {"image": open_array(folder / "images.npy"), "label": labels_of(folder)}
+    images = PackedBatches(arrays | dict(extra or {}), on_gpu=on_gpu)
+    if further is None:
+        return batches(images, batch_size, seed)
+    more = open_array(further[0] / "images.npy")
+    arrays = {"image": more, "label": np.full(len(more), NO_LABEL, dtype=np.int64)} | dict(further[1])
+    return batches(JoinedBatches(images, PackedBatches(arrays, on_gpu=on_gpu)), batch_size, seed)
+
+
+def mask_batches(
+    folder: Path, batch_size: int, seed: int | None = None, on_gpu: bool = False, every: bool = False
+) -> DataLoader:
+    """Return batches of {"image": uint8 (B, S, S, 3), "mask": uint8 (B, S, S), "label", "masked"}.
+
+    `label` int64 (B,); `masked` float32 (B,), 1 where there is a mask: everywhere, unless `every` image is wanted.
+    Raises ValueError where no mask shows a defect: there is nothing to learn from.
+    """
+    masked = np.array([entry["mask_source"] != "none" for entry in read_index(folder)], dtype=np.float32)
+    masks = open_array(folder / "masks.npy")
+    if not any(masks[row].any() for row in np.flatnonzero(masked)):
         raise ValueError(
-            f"{folder}: {len(rows)} images have a mask and none shows a defect, so a teacher cannot learn; "
+            f"{folder}: {int(masked.sum())} images have a mask and none shows a defect, so a teacher cannot learn; "
             "give masks, or set prepare.masks to given_else_threshold"
         )
+    arrays = {"image": open_array(folder / "images.npy"), "mask": masks, "label": labels_of(folder), "masked": masked}
+    rows = np.arange(len(masked)) if every else np.flatnonzero(masked)
     return batches(PackedBatches(arrays, rows, on_gpu), batch_size, seed)

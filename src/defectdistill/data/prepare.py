@@ -39,7 +39,8 @@ def prepare(
     without a label too, are found and put into one group. Written are `train/`, `val/`, `test/` with `images.npy`
     uint8 (N,S,S,3) RGB, `masks.npy` uint8 (N,S,S) label maps and `index.csv` (name, label as class index, group,
     mask_source given, threshold or none), in order of name; `unlabelled/` with `images.npy` and `index.csv` (name,
-    group); `near_duplicates.csv` as `Copies.table`; `empty_masks.csv` (name, label) as `LabelMaps.empty_on_defect`;
+    group, held_out: val or test where it shows an object of that split, so that nobody learns from it);
+    `near_duplicates.csv` as `Copies.table`; `empty_masks.csv` (name, label) as `LabelMaps.empty_on_defect`;
     `summary.json`, whose `sha256` names what is learned from. Raises `DataError` for settings or data that cannot be
     used.
     """
@@ -55,7 +56,8 @@ def prepare(
         for name in SIDES:
             chosen = [row for row, side in zip(labelled, sides, strict=True) if side == name]
             _write_side(chosen, raw, output / name, label_maps, progress)
-        _write_unlabelled(unlabelled, raw, output / "unlabelled", size, resize, progress)
+        held_out = {row["group"]: side for row, side in zip(labelled, sides, strict=True) if side != "train"}
+        _write_unlabelled(unlabelled, held_out, raw, output / "unlabelled", size, resize, progress)
     label_maps.check()
     _check_masks(output)
     copies.write(output)
@@ -123,11 +125,18 @@ def _write_side(rows: list[dict[str, str]], raw: Path, folder: Path, label_maps:
 
 
 def _write_unlabelled(
-    rows: list[dict[str, str]], raw: Path, folder: Path, size: int, resize: str, progress: tqdm
+    rows: list[dict[str, str]],
+    held_out: Mapping[str, str],
+    raw: Path,
+    folder: Path,
+    size: int,
+    resize: str,
+    progress: tqdm,
 ) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     images = create_array(folder / "images.npy", np.uint8, (len(rows), size, size, 3))
     for position, row in enumerate(rows):
         images[position] = resize_image(decode_image(inside(raw, row["image"]).read_bytes()), size, resize)
         progress.update()
-    write_table(folder / "index.csv", ("name", "group"), [(row["name"], row["group"]) for row in rows])
+    index = [(row["name"], row["group"], held_out.get(row["group"], "")) for row in rows]
+    write_table(folder / "index.csv", ("name", "group", "held_out"), index)

@@ -12,6 +12,12 @@ def read_table(path: Path) -> list[dict[str, str]]:
         return list(csv.DictReader(file))
 
 
+def read_columns(path: Path) -> list[str]:
+    """Return the names of the columns of a CSV file, which may have no rows."""
+    with path.open(encoding="utf-8", newline="") as file:
+        return next(csv.reader(file))
+
+
 def write_table(path: Path, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
     """Write a CSV file (UTF-8, lines end with a bare newline): a header of `columns`, then `rows` in that order."""
     with path.open("w", encoding="utf-8", newline="") as file:

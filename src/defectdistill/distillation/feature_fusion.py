@@ -5,7 +5,9 @@ import torch.nn.functional as F
 from torch import nn
 
 from defectdistill.distillation.alignment import Alignment, ChannelAverage, match_size
+from defectdistill.distillation.answer import Answer
 from defectdistill.distillation.fusion_gradient import SHORTEST, BlockwiseFusion
+from defectdistill.distillation.pair import Pair
 from defectdistill.distillation.structural_similarity import structural_similarity
 from defectdistill.models.taps import Tap
 
@@ -63,6 +65,8 @@ class FeatureFusion(nn.Module):
     replaces the learned alignment by `ChannelAverage`.
     """
 
+    needs = frozenset({"features"})
+
     def __init__(
         self,
         student: dict[int, Tap],
@@ -85,22 +89,25 @@ class FeatureFusion(nn.Module):
             }
         )
 
-    def forward(self, student: dict[int, torch.Tensor], teacher: dict[int, torch.Tensor]) -> dict[str, torch.Tensor]:
-        """{stride: (N, Cₛ, H, W)} and {stride: (N, Cₜ, H, W)} → the raw terms and `total`, scalars.
+    def forward(self, student: Answer, teacher: Answer) -> dict[str, torch.Tensor]:
+        """The features of both → the raw terms and `total`, scalars.
 
         Raises ValueError naming a configured level for which either side has no tensor.
         """
         levels = []
         for stride in self.strides:
-            for owner, features in (("student", student), ("teacher", teacher)):
+            for owner, features in (("student", student.features), ("teacher", teacher.features)):
                 if stride not in features:
                     raise ValueError(f"distill.levels names stride {stride}, but the {owner} gave no features for it")
-            aligned = match_size(self.alignments[str(stride)](student[stride]), teacher[stride])
-            total, raw = BlockwiseFusion.apply(aligned, teacher[stride], self.beta, self.gamma, self.terms)
+            wanted = teacher.features[stride]
+            aligned = match_size(self.alignments[str(stride)](student.features[stride]), wanted)
+            total, raw = BlockwiseFusion.apply(aligned, wanted, self.beta, self.gamma, self.terms)
             levels.append(dict(zip(self.terms, raw, strict=True)) | {"total": total})
         return {name: torch.stack([level[name] for level in levels]).mean() for name in levels[0]}
 
 
-def build(student: dict[int, Tap], teacher: dict[int, Tap], settings: dict) -> FeatureFusion:
-    """Return the method for the given taps and the section `distill` of params.yaml."""
-    return FeatureFusion(student, teacher, settings["beta"], settings["gamma"], settings["terms"], settings["align"])
+def build(pair: Pair, settings: dict) -> FeatureFusion:
+    """Return the method for a student and a teacher, and the section `distill` of params.yaml."""
+    return FeatureFusion(
+        pair.student, pair.teacher, settings["beta"], settings["gamma"], settings["terms"], settings["align"]
+    )

@@ -1,8 +1,9 @@
 """What the frozen teacher says of every image, on disk: packed fp16 arrays in NHWC and a manifest beside them.
 
-One folder a split, one array a level (`train/stride8.npy`, (N, H, W, C)). The manifest names the teacher's content
+One folder a split, one array a part (`train/features8.npy`, (N, H, W, C), and class maps and evidence as `Answer`
+names them). The manifest names the teacher's content
 hash, the images that were shown and every array, so that a store of another teacher, of other images, or half a store
-is refused by name instead of being learned from. Arrays of another kind (class maps, pooled evidence) can join.
+is refused by name instead of being learned from.
 """
 
 from pathlib import Path
@@ -20,7 +21,6 @@ _AGAIN = "run `dvc repro freeze`"
 class StoredArray(BaseModel):
     """What a manifest says of an array."""
 
-    stride: StrictInt
     shape: list[StrictInt]
 
 
@@ -64,29 +64,28 @@ def read_manifest(folder: Path, teacher: str) -> dict:
     return manifest
 
 
-def open_store(folder: Path, teacher: str, split: str, images: Path, strides: list[int]) -> dict[int, np.ndarray]:
-    """Return the stored features of a split as {stride: float16 (N, H, W, C), memory-mapped}.
+def open_store(folder: Path, teacher: str, split: str, images: Path, names: list[str]) -> dict[str, np.ndarray]:
+    """Return stored arrays of a split by name (see `Answer.arrays`), float16, memory-mapped.
 
     Refuses by name what `read_manifest` does and, with ValueError, a store that is partial or of other images than
-    those in `images`, and a stride that is not stored.
+    those in `images`, and an array that is not stored.
     """
     stored = read_manifest(folder, teacher)["splits"].get(split)
     if stored is None:
         raise ValueError(f"{folder} holds no features of the split {split!r}; {_AGAIN}")
     if stored["images"] != contents(images):
         raise ValueError(f"{folder} is stale: its features are not those of {images}; {_AGAIN}")
-    by_stride = {entry["stride"]: (name, tuple(entry["shape"])) for name, entry in stored["arrays"].items()}
     arrays = {}
-    for stride in strides:
-        if stride not in by_stride:
+    for name in names:
+        if name not in stored["arrays"]:
             raise ValueError(
-                f"distill.levels names stride {stride}, but {folder} holds {sorted(by_stride)}: "
-                "add it to freeze.levels, or take it out of distill.levels"
+                f"distilling needs the teacher's {name}, but {folder} holds {', '.join(sorted(stored['arrays']))}: "
+                "its strides stand in freeze.levels, whether it has class maps and evidence in freeze.class_maps"
             )
-        name, shape = by_stride[stride]
-        arrays[stride] = open_array(inside(folder / split, f"{name}.npy"))
-        if arrays[stride].shape != shape:
+        arrays[name] = open_array(inside(folder / split, f"{name}.npy"))
+        if list(arrays[name].shape) != stored["arrays"][name]["shape"]:
             raise ValueError(
-                f"{folder}/{split}/{name}.npy is {arrays[stride].shape}, its manifest says {shape}: partial"
+                f"{folder}/{split}/{name}.npy is {arrays[name].shape}, its manifest says "
+                f"{stored['arrays'][name]['shape']}: partial"
             )
     return arrays

@@ -50,29 +50,27 @@ def store_bytes(teacher: FrozenTeacher, source: Path) -> int:
     if not len(images):
         return 0
     device = next(teacher.parameters()).device
-    features = teacher(normalise(torch.from_numpy(np.array(images[:1])).to(device)))
-    return 2 * len(images) * sum(feature.numel() for feature in features.values())
+    answer = teacher(normalise(torch.from_numpy(np.array(images[:1])).to(device)))
+    return 2 * len(images) * sum(array.numel() for array in answer.arrays().values())
 
 
 def write_features(folder: Path, teacher: FrozenTeacher, source: Path, batch_size: int, autocast: bool) -> dict:
-    """Write one array a level for the images of `source`; returns {array name: its description}."""
+    """Write the arrays of the teacher's answers to the images of `source`; returns {array name: its description}."""
     images = open_array(source / "images.npy")
     device = next(teacher.parameters()).device
     arrays: dict[str, np.ndarray] = {}
     for start in tqdm(range(0, len(images), batch_size), desc=f"teacher on {folder.name}", unit="batch"):
         batch = normalise(torch.from_numpy(np.array(images[start : start + batch_size])).to(device))
         with torch.autocast(device.type, torch.bfloat16, enabled=autocast):
-            features = teacher(batch)
-        for stride, feature in features.items():
-            values = feature.permute(0, 2, 3, 1).to(torch.float16).cpu().numpy()  # (B, H, W, C)
+            answer = teacher(batch)
+        for name, part in answer.arrays().items():
+            values = part.to(torch.float16).cpu().numpy()
             if not np.isfinite(values).all():
                 raise ValueError(
-                    f"the teacher's features of stride {stride} are not finite in fp16 (image {start} and after): "
-                    "it diverged; lower teacher.lr and train it again"
+                    f"the teacher's {name} is not finite in fp16 (image {start} and after): it diverged; lower "
+                    "teacher.lr and train it again"
                 )
-            name = f"stride{stride}"
             if name not in arrays:
-                shape = (len(images), *values.shape[1:])
-                arrays[name] = create_array(folder / f"{name}.npy", values.dtype, shape)
+                arrays[name] = create_array(folder / f"{name}.npy", values.dtype, (len(images), *values.shape[1:]))
             arrays[name][start : start + batch_size] = values
-    return {name: {"stride": int(name.removeprefix("stride")), "shape": list(a.shape)} for name, a in arrays.items()}
+    return {name: {"shape": list(array.shape)} for name, array in arrays.items()}

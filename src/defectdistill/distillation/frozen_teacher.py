@@ -1,4 +1,4 @@
-"""The teacher as distilling needs it: cut down to the tapped levels, batch norm folded, and frozen for good."""
+"""The teacher as distilling needs it: batch norm folded, cut down to what is asked for, frozen for good."""
 
 from pathlib import Path
 
@@ -7,25 +7,32 @@ from torch import fx, nn
 from torch.fx.experimental.optimization import fuse
 
 from defectdistill import checkpoint, model_json
-from defectdistill.models.encoders import build_encoder, depth_for
+from defectdistill.distillation.answer import Answer
+from defectdistill.models.class_map import class_evidence, class_map
+from defectdistill.models.encoders import PLAIN_DEPTH, build_encoder, depth_for
 from defectdistill.models.taps import Tap, select_taps
-from defectdistill.models.unet3plus import UNet3Plus
+from defectdistill.models.unet3plus import FullScaleDecoder, UNet3Plus, enlarged
 
 
 class FrozenTeacher(nn.Module):
-    """A segmentation encoder that only looks: evaluation mode whatever `train()` says, no gradients, no buffers moved.
+    """A segmentation network that only looks: evaluation mode whatever `train()` says, no gradients, no buffers moved.
 
-    `config` holds the encoder's name, width, input channels and the strides that are tapped.
+    `config` holds the encoder's name, `width`, `in_channels`, `out_channels`, the `strides` that are tapped and
+    `class_maps`: without them the network is cut after the deepest tap of its encoder.
     """
 
     def __init__(self, config: dict):
         super().__init__()
         self.config = config
         name, strides = config["encoder"], config["strides"]
-        encoder = build_encoder(name, config["in_channels"], config["width"], depth_for(name, max(strides)))
+        encoder = build_encoder(name, config["in_channels"], config["width"], depth_of(config))
         by_stride = {tap.stride: tap for tap in encoder.taps}
         self.taps: dict[int, Tap] = select_taps(by_stride, strides, f"the teacher's encoder {name!r}")
         self.positions = {stride: list(by_stride).index(stride) for stride in strides}
+        self.decoder = None
+        if config["class_maps"]:
+            channels = [tap.channels for tap in encoder.taps]
+            self.decoder = FullScaleDecoder(channels, config["width"], config["out_channels"])
         self.encoder = fold_batch_norm(encoder)
         self.requires_grad_(False)
         self.eval()
@@ -35,10 +42,14 @@ class FrozenTeacher(nn.Module):
         return super().train(False)
 
     @torch.no_grad()
-    def forward(self, x: torch.Tensor) -> dict[int, torch.Tensor]:
-        """(N, in, H, W) float, normalised → {stride: (N, C, H/stride, W/stride)}."""
+    def forward(self, x: torch.Tensor) -> Answer:
+        """(N, in, H, W) float, normalised → features of the tapped levels; with class maps, these and the evidence."""
         levels = self.encoder(x)
-        return {stride: levels[position] for stride, position in self.positions.items()}
+        features = {stride: levels[position] for stride, position in self.positions.items()}
+        if self.decoder is None:
+            return Answer(features)
+        logits = enlarged(self.decoder(levels), x).float()
+        return Answer(features, {stride: class_map(logits, stride) for stride in features}, class_evidence(logits))
 
     def save(self, folder: Path) -> None:
         """Write the folded weights and the config as a checkpoint folder."""
@@ -48,27 +59,33 @@ class FrozenTeacher(nn.Module):
     def load(cls, folder: Path) -> "FrozenTeacher":
         """Rebuild a frozen teacher from its folder; raises FileNotFoundError or ValueError naming what does not fit."""
         config = model_json.read_model_json(folder, model_json.FrozenTeacher).frozen_teacher
-        if config.encoder == "plain":  # the library's encoders have their own widths
+        if config.encoder == "plain" or config.class_maps:  # the library's encoders have their own widths
             model_json.check_width(folder, config.width)
         teacher = model_json.build(folder, lambda: cls(config.model_dump()))
         checkpoint.load_into(teacher, folder)
         return teacher
 
 
-def freeze(model: UNet3Plus, config: dict, strides: list[int]) -> FrozenTeacher:
-    """Return the frozen encoder of a trained model, cut after the deepest of `strides`.
+def depth_of(config: dict) -> int:
+    """Return how many levels a frozen teacher's encoder has: all that the decoder reads, or down to the deepest tap."""
+    return PLAIN_DEPTH if config["class_maps"] else depth_for(config["encoder"], max(config["strides"]))
 
-    `config` is what built the model (keys encoder, width, in_channels). Raises ValueError for a stride that its
-    encoder does not have.
+
+def freeze(model: UNet3Plus, config: dict, strides: list[int], class_maps: bool = True) -> FrozenTeacher:
+    """Return the frozen form of a trained model.
+
+    `config` is what built the model (keys encoder, width, in_channels, out_channels). Raises ValueError for a stride
+    that its encoder does not have.
     """
-    config = {key: config[key] for key in ("encoder", "width", "in_channels")} | {"strides": sorted(strides)}
+    config = {key: config[key] for key in ("encoder", "width", "in_channels", "out_channels")}
+    config |= {"strides": sorted(strides), "class_maps": class_maps}
     teacher = FrozenTeacher(config)
-    cut = build_encoder(
-        config["encoder"], config["in_channels"], config["width"], depth_for(config["encoder"], max(strides))
-    )
+    cut = build_encoder(config["encoder"], config["in_channels"], config["width"], depth_of(config))
     trained = model.encoder.state_dict()
     cut.load_state_dict({key: trained[key] for key in cut.state_dict()})
     teacher.encoder.load_state_dict(fold_batch_norm(cut).state_dict())
+    if class_maps:
+        teacher.decoder.load_state_dict(model.decoder.state_dict())
     return teacher
 
 

@@ -41,7 +41,8 @@ class Pixels:
     """The test images: `images` uint8 (N, S, S, 3), and where their defects are.
 
     `masks` uint8 (N, S, S) label maps; `masked` bool (N,), whether there is one at all; `found` bool (N, S, S), the
-    teacher's; `maps` {model: float32 (N, h, w)}, the activation maps of the true class, of the models that have any.
+    teacher's; `maps` {model: float32 (N, h, w)}, the activation maps of the true class, of the models that have any;
+    `answers` (N, K), the probabilities that the teacher's evidence gives the classes, None of a teacher of no classes.
     """
 
     images: np.ndarray
@@ -49,6 +50,7 @@ class Pixels:
     masked: np.ndarray
     found: np.ndarray
     maps: dict[str, np.ndarray]
+    answers: np.ndarray | None = None
 
 
 def gather(prepared: Path, predictors: Mapping[str, Predictor], teacher: Segmenter) -> dict[str, Predicted | Pixels]:
@@ -70,4 +72,5 @@ def _pixels(folder: Path, labels: np.ndarray, predictors: Mapping[str, Predictor
     masked = np.array([row["mask_source"] != "none" for row in read_index(folder)], dtype=bool)
     maps = {model: activation_maps(predictor, images, labels) for model, predictor in predictors.items()}
     known = {model: each for model, each in maps.items() if each is not None}
-    return Pixels(images, masks, masked, teacher(images), known)
+    answers = teacher.class_probs(images) if teacher.channels == predictors["student"].classes else None
+    return Pixels(images, masks, masked, teacher(images), known, answers)

@@ -29,6 +29,8 @@ _TEACHER = {
     "dice": "Dice, all pixels together",
     "iou": "IoU, all pixels together",
     "image_dice": "Dice, mean of images",
+    "accuracy": "Accuracy of its own answer, all test images",
+    "macro_f1": "Macro-F1 of its own answer, all test images",
 }
 _IMAGE_TYPES = {".png": "image/png", ".jpg": "image/jpeg", ".jpeg": "image/jpeg", ".webp": "image/webp"}
 _MOST_MISTAKES = 40
@@ -92,6 +94,7 @@ def write_report(
         figures=_embedded(figures),
         trust_figures={section: _embedded(group) for section, group in trust_figures.items()},
         contact_sheets=_embedded(contact_sheets),
+        taught_unlabelled=params.get("distill.unlabelled", False) and params.get("distill.method") != "masks",
         params=params,
         reproduce=reproduce,
     )
@@ -123,7 +126,9 @@ def _class_rows(test: Mapping[str, Mapping[str, float]], classes: Sequence[str])
 
 
 def _teacher_rows(teacher: Mapping[str, Any]) -> list[tuple[str, float, list[float] | None]]:
-    return [(words, teacher[name], teacher["intervals"].get(name)) for name, words in _TEACHER.items() if teacher]
+    return [
+        (words, teacher[name], teacher["intervals"].get(name)) for name, words in _TEACHER.items() if name in teacher
+    ]
 
 
 def _splits(data: Mapping[str, Any]) -> list[str]:

@@ -9,7 +9,13 @@ from defectdistill.evaluation.bootstrap import Measures, intervals, once, resamp
 from defectdistill.evaluation.class_activation import pointing, resampled_pointing
 from defectdistill.evaluation.gathered import MODELS, Pixels, Predicted
 from defectdistill.evaluation.measures import Chosen, joined, labelled_measures, unlabelled_measures
-from defectdistill.evaluation.scores import metric_names, overlaps, paired_comparison, segmentation_scores
+from defectdistill.evaluation.scores import (
+    metric_names,
+    overlaps,
+    paired_comparison,
+    resampled_scores,
+    segmentation_scores,
+)
 from defectdistill.evaluation.uncertainty import class_counts
 
 Results = dict[str, dict[str, Any]]
@@ -29,9 +35,9 @@ def evaluation_results(
     `student` and `baseline` each hold `test` (the scores, `ece`, `brier`, confidence and entropy), `calibrated` (of the
     test split again, with the temperature), `selective` (threshold, risk and coverage), `attention` (of the test images
     whose mask is not empty), `unlabelled`, and `intervals`: [low, high] under the same names. `teacher` holds its
-    Dice and IoU and their `intervals`; `difference` student − baseline, the names of `test` without the word, others
-    with their part in front, and `intervals` of the paired difference; `paired` is McNemar's test. A value that the
-    images cannot give is left out.
+    Dice and IoU, accuracy and macro-F1 of its answers if it knows the classes, and their `intervals`; `difference`
+    student − baseline, the names of `test` without the word, others with their part in front, and `intervals` of
+    the paired difference; `paired` is McNemar's test. A value that the images cannot give is left out.
     """
     values, ends = _measured(_on_test(test, pixels, chosen, classes), test.groups, resamples, seed)
     more, more_ends = _measured(_on_unlabelled(unlabelled, chosen, classes), unlabelled.groups, resamples, seed)
@@ -77,6 +83,9 @@ def _on_test(test: Predicted, pixels: Pixels | None, chosen: Mapping[str, Chosen
         for model, each in pointed.items():
             models[model] |= joined({"attention": resampled_pointing(each, rows, weights)})
         teacher = segmentation_scores(overlap, weights[:, masked])
+        if pixels is not None and pixels.answers is not None:
+            scores = resampled_scores(pixels.answers, test.labels, classes, weights)
+            teacher |= {name: scores[name] for name in ("accuracy", "macro_f1")}
         return joined({**models, "teacher": teacher, "difference": _differences(models)})
 
     return measure

@@ -1,5 +1,6 @@
 """A trained teacher as something to ask: where in these images is a defect?"""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -7,13 +8,9 @@ import torch
 
 from defectdistill import checkpoint
 from defectdistill.model_json import Teacher, build, check_width, read_model_json
+from defectdistill.models.class_map import class_evidence, defect_logits
 from defectdistill.models.normalise import normalise
 from defectdistill.models.unet3plus import UNet3Plus
-
-
-def defect_logits(logits: torch.Tensor) -> torch.Tensor:
-    """Logits (N, C, H, W) → (N, H, W), the highest over the channels: positive where any defect is predicted."""
-    return logits.amax(dim=1)
 
 
 def load_teacher(folder: Path) -> tuple[UNet3Plus, dict]:
@@ -28,24 +25,32 @@ def load_teacher(folder: Path) -> tuple[UNet3Plus, dict]:
 
 
 class Segmenter:
-    """A trained teacher: where it sees a defect."""
+    """A trained teacher: where it sees a defect, and of which class. `channels` names what its outputs mark."""
 
-    def __init__(self, network: UNet3Plus, batch_size: int = 16):
+    def __init__(self, network: UNet3Plus, channels: list[str], batch_size: int = 16):
+        self.channels = channels
         self.network = network.eval().to(memory_format=torch.channels_last)
         self.batch_size = batch_size
 
     @classmethod
     def load(cls, folder: str | Path, batch_size: int = 16) -> "Segmenter":
         """Load a checkpoint folder of a teacher; raises FileNotFoundError or ValueError naming what does not fit."""
-        return cls(load_teacher(Path(folder))[0], batch_size)
+        channels = read_model_json(Path(folder), Teacher).channels
+        return cls(load_teacher(Path(folder))[0], channels, batch_size)
 
-    @torch.inference_mode()
     def __call__(self, images: np.ndarray) -> np.ndarray:
         """uint8 RGB (N, S, S, 3) → bool (N, S, S), true where a defect of any class has a probability over one half."""
+        return np.concatenate([(defect_logits(logits) > 0).cpu().numpy() for logits in self._logits(images)])
+
+    def class_probs(self, images: np.ndarray) -> np.ndarray:
+        """uint8 RGB (N, S, S, 3) → float32 (N, C): its answer for each image where its channels are classes."""
+        answers = [class_evidence(logits).softmax(dim=1).cpu().numpy() for logits in self._logits(images)]
+        return np.concatenate(answers).astype(np.float32)
+
+    @torch.inference_mode()
+    def _logits(self, images: np.ndarray) -> Iterator[torch.Tensor]:
+        """Yield logits (B, C, S, S), batch by batch, at least one."""
         device = next(self.network.parameters()).device
-        found = np.empty(images.shape[:3], dtype=bool)
-        for start in range(0, len(images), self.batch_size):
-            part = slice(start, start + self.batch_size)
-            logits = self.network(normalise(torch.from_numpy(np.array(images[part])).to(device)))  # (B, C, S, S)
-            found[part] = (defect_logits(logits) > 0).cpu().numpy()
-        return found
+        for start in range(0, max(1, len(images)), self.batch_size):
+            batch = np.array(images[start : start + self.batch_size])
+            yield self.network(normalise(torch.from_numpy(batch).to(device)))

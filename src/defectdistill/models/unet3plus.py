@@ -49,6 +49,28 @@ def convolve_at(scale: torch.Tensor, convolution: nn.Conv2d, size: torch.Size) -
     return convolution(F.adaptive_max_pool2d(scale, size))  # odd sizes only: the same pooling, slower
 
 
+class FullScaleDecoder(nn.Module):
+    """The decoder: `channels` of the encoder's levels, shallow first, `width` from each scale into each node."""
+
+    def __init__(self, channels: list[int], width: int, out_channels: int):
+        super().__init__()
+        fused = width * len(channels)
+        # Node l takes the encoder's levels up to l, the decoder's nodes below, and the deepest level as it is.
+        self.nodes = nn.ModuleList(
+            FullScaleNode(channels[: level + 1] + [fused] * (len(channels) - 2 - level) + channels[-1:], width)
+            for level in range(len(channels) - 1)
+        )
+        self.head = nn.Conv2d(fused, out_channels, kernel_size=3, padding=1)
+
+    def forward(self, levels: list[torch.Tensor]) -> torch.Tensor:
+        """The encoder's levels → logits (N, out, H₁, W₁) at the size of the shallowest level."""
+        decoded = [levels[-1]]  # from the deepest scale upwards
+        for level in reversed(range(len(self.nodes))):
+            scales = levels[: level + 1] + decoded[::-1]
+            decoded.append(self.nodes[level](scales, levels[level].shape[2:]))
+        return convolve_to_few(decoded[-1], self.head.weight, self.head.bias)
+
+
 class UNet3Plus(nn.Module):
     """U-Net3+ with `width` channels from each scale into each decoder node (the plain encoder starts there too).
 
@@ -67,14 +89,7 @@ class UNet3Plus(nn.Module):
     ):
         super().__init__()
         self.encoder = build_encoder(encoder, in_channels, width, pretrained=pretrained)
-        channels = [tap.channels for tap in self.encoder.taps]
-        fused = width * len(channels)
-        # Node l takes the encoder's levels up to l, the decoder's nodes below, and the deepest level as it is.
-        self.nodes = nn.ModuleList(
-            FullScaleNode(channels[: level + 1] + [fused] * (len(channels) - 2 - level) + channels[-1:], width)
-            for level in range(len(channels) - 1)
-        )
-        self.head = nn.Conv2d(fused, out_channels, kernel_size=3, padding=1)
+        self.decoder = FullScaleDecoder([tap.channels for tap in self.encoder.taps], width, out_channels)
 
     @property
     def taps(self) -> list[Tap]:
@@ -85,20 +100,16 @@ class UNet3Plus(nn.Module):
         """(N, in, H, W) float → the encoder's levels, shallow first."""
         return self.encoder(x)
 
-    def decode(self, levels: list[torch.Tensor]) -> torch.Tensor:
-        """The encoder's levels → logits (N, out, H₁, W₁) at the size of the shallowest level."""
-        decoded = [levels[-1]]  # from the deepest scale upwards
-        for level in reversed(range(len(self.nodes))):
-            scales = levels[: level + 1] + decoded[::-1]
-            decoded.append(self.nodes[level](scales, levels[level].shape[2:]))
-        return convolve_to_few(decoded[-1], self.head.weight, self.head.bias)
-
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """(N, in, H, W) float → logits (N, out, H, W); no sigmoid."""
-        logits = self.decode(self.encode(x))
-        if logits.shape[2:] != x.shape[2:]:
-            logits = F.interpolate(logits, size=x.shape[2:], mode="bilinear")
+        return enlarged(self.decoder(self.encode(x)), x)
+
+
+def enlarged(logits: torch.Tensor, images: torch.Tensor) -> torch.Tensor:
+    """Logits (N, C, h, w) → (N, C, H, W), bilinearly, the size of the images (N, 3, H, W)."""
+    if logits.shape[2:] == images.shape[2:]:
         return logits
+    return F.interpolate(logits, size=images.shape[2:], mode="bilinear")
 
 
 def build_teacher(encoder: str, width: int, out_channels: int, weights: str = "none") -> UNet3Plus:

@@ -9,6 +9,7 @@ import torch.nn.functional as F
 from torchmetrics import MetricCollection
 from torchmetrics.classification import MulticlassAccuracy, MulticlassF1Score, MulticlassRecall
 
+from defectdistill.data.batches import NO_LABEL
 from defectdistill.models.normalise import normalise
 from defectdistill.models.students import Student, build_student
 from defectdistill.training.distributed import batch_weight
@@ -33,11 +34,12 @@ def classification_metrics(classes: int, prefix: str) -> MetricCollection:
 
     Without the library's validation: it looks at the values of every batch, for which a GPU has to wait.
     """
+    options = {"ignore_index": NO_LABEL, "validate_args": False}
     return MetricCollection(
         {
-            "accuracy": MulticlassAccuracy(classes, average="micro", validate_args=False),
-            "macro_f1": MulticlassF1Score(classes, average="macro", validate_args=False),
-            "macro_recall": MulticlassRecall(classes, average="macro", validate_args=False),
+            "accuracy": MulticlassAccuracy(classes, average="micro", **options),
+            "macro_f1": MulticlassF1Score(classes, average="macro", **options),
+            "macro_recall": MulticlassRecall(classes, average="macro", **options),
         },
         prefix=prefix,
     )
@@ -71,11 +73,16 @@ class ClassificationTask(lightning.LightningModule):
         logits = self.student(normalise(batch["image"]))
         loss = self.hard_loss(logits, batch["label"])
         self.log_training(logits, batch["label"], {"loss": loss})
-        return loss * batch_weight(batch["image"])
+        return loss * batch_weight(batch["label"])
 
     def hard_loss(self, logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
-        """Cross-entropy of logits (B, K) against labels (B,) smoothed by ε: (1−ε)·onehot + ε/K."""
-        return F.cross_entropy(logits.float(), labels, label_smoothing=self.optimisation.label_smoothing)
+        """Cross-entropy of logits (B, K) against labels (B,) smoothed by ε: (1−ε)·onehot + ε/K.
+
+        The mean over the images that have a label, 0 where none has.
+        """
+        smoothing = self.optimisation.label_smoothing
+        total = F.cross_entropy(logits.float(), labels, label_smoothing=smoothing, reduction="sum")
+        return total / (labels != NO_LABEL).sum().clamp_min(1)
 
     def log_training(self, logits: torch.Tensor, labels: torch.Tensor, losses: dict[str, torch.Tensor]) -> None:
         """Log training losses under `train_NAME`, and the training metrics, as means over the epoch."""

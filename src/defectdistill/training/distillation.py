@@ -1,4 +1,4 @@
-"""The task of distilling: a classifier that also learns from the teacher's stored features (cable paper, eq. 3)."""
+"""The task of distilling: a classifier that also learns from what the teacher said (cable paper, equation 3)."""
 
 import importlib
 from pathlib import Path
@@ -8,9 +8,13 @@ import torch
 from torch import nn
 
 from defectdistill import checkpoint
+from defectdistill.data.packed import open_array, read_index
+from defectdistill.distillation.answer import FEATURES, MAPS, SCORES, Answer
 from defectdistill.distillation.feature_store import open_store, read_manifest
 from defectdistill.distillation.frozen_teacher import FrozenTeacher
+from defectdistill.distillation.pair import Pair
 from defectdistill.distillation.ramp import quadratic_ramp
+from defectdistill.models.class_map import mask_map
 from defectdistill.models.normalise import normalise
 from defectdistill.models.students import Student, taps_of
 from defectdistill.models.taps import Tap, select_taps
@@ -18,18 +22,22 @@ from defectdistill.training.classification import ClassificationTask, Optimisati
 from defectdistill.training.distributed import batch_weight
 from defectdistill.training.fit import mean_over
 
-# Method name → module with `build(student taps, teacher taps, settings)`; imported when it is asked for, so that
-# editing one method re-runs that method alone.
-METHODS = {"feature_fusion": "defectdistill.distillation.feature_fusion"}
-STORED = "teacher_stride"  # batches carry the stored features as teacher_stride8, …
+# Method name → module with `build(pair, settings)`; imported when it is asked for, so that editing a method that
+# another one does not contain re-runs that method alone.
+METHODS = {
+    name: f"defectdistill.distillation.{name}"
+    for name in ("combined", "feature_fusion", "class_map", "soft_targets", "masks")
+}
+UNLABELLED = "unlabelled"  # the name of their split in a store
+STORED = "teacher_"  # batches carry the stored arrays as teacher_features8, …
 
 
 class DistillationTask(ClassificationTask):
-    """L = L_ce + λ(t)·L_distil; the teacher's features come with the batch, fp16 (B, H, W, C), or from `teacher`.
+    """L = L_ce + λ(t)·L_distil; the teacher's answers come with the batch, fp16, or from `teacher` itself.
 
-    `method` maps ({stride: student features}, {stride: teacher features}) to a dictionary of raw terms and `total`.
-    `weights` is (λ at the start, λ at the end); equal values are a fixed weight. Logged per epoch beside what a
-    classifier logs: every raw term and their total of both splits, cross-entropy, and λ.
+    `method` maps the student's and the teacher's `Answer` to a dictionary of raw terms and `total`. `weights` is (λ at
+    the start, λ at the end); equal values are a fixed weight. Images with NO_LABEL count in L_distil alone. Logged per
+    epoch beside what a classifier logs: every raw term and their total of both splits, cross-entropy, and λ.
     """
 
     def __init__(
@@ -53,24 +61,21 @@ class DistillationTask(ClassificationTask):
         images = normalise(batch["image"])
         logits, features = self.student.forward_with_features(images, self.taps)
         if self.teacher is None:
-            teacher = {
-                int(name.removeprefix(STORED)): value.permute(0, 3, 1, 2)  # NHWC on disk: channels_last as a view
-                for name, value in batch.items()
-                if name.startswith(STORED)
-            }
+            said = {name.removeprefix(STORED): value for name, value in batch.items() if name.startswith(STORED)}
         else:
-            teacher = {stride: value.half() for stride, value in self.teacher(images).items()}  # as if stored
-        return logits, self.method(features, teacher)
+            said = {name: value.half() for name, value in self.teacher(images).arrays().items()}  # as if stored
+        return logits, self.method(Answer(features, scores=logits), Answer.of(said))
 
     def training_step(self, batch: dict[str, torch.Tensor]) -> torch.Tensor:
         """Return L_ce + λ·L_distil of a batch."""
         logits, terms = self.distil(batch)
-        hard = self.hard_loss(logits, batch["label"])
+        labels = batch["label"]
+        hard = self.hard_loss(logits, labels)
         weight = quadratic_ramp(self.current_epoch / self.optimisation.epochs, *self.weights)
-        loss = hard + weight * terms["total"]
-        self.log_training(logits, batch["label"], {"loss": loss, "cross_entropy": hard, **terms_named(terms)})
+        distilled = weight * terms["total"]
+        self.log_training(logits, labels, {"loss": hard + distilled, "cross_entropy": hard, **terms_named(terms)})
         self.log("lambda", weight, **mean_over(len(logits)))
-        return loss * batch_weight(batch["image"])
+        return hard * batch_weight(labels, labelled=True) + distilled * batch_weight(labels)
 
     def validation_step(self, batch: dict[str, torch.Tensor]) -> None:
         """Log what a classifier logs, and the raw terms as val_NAME."""
@@ -85,34 +90,63 @@ def terms_named(terms: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
     return {"distillation" if name == "total" else name: value for name, value in terms.items()}
 
 
+Arrays = dict[str, np.ndarray]
+
+
 def distilling_task(
-    task: ClassificationTask, settings: dict, store: Path, teacher: Path, splits: dict[str, Path]
-) -> tuple[DistillationTask, dict[str, dict[str, np.ndarray]]]:
-    """Return `task` with distilling added, and for each split the stored features as further arrays for its batches.
+    task: ClassificationTask, settings: dict, store: Path, teacher: Path, splits: dict[str, Path], unlabelled: Path
+) -> tuple[DistillationTask, dict[str, Arrays], tuple[Path, Arrays] | None]:
+    """Return `task` with distilling added; for each split the stored answers as further arrays for its batches; and
+    the same of `unlabelled` with its folder, None where it has no images or they are not wanted.
 
     `settings` are the keys of params.yaml's section `distill`; `teacher` is a folder with the trained teacher and,
-    beside it, `frozen_teacher`; `splits` maps a split's name in `store` to the folder of its images. Where nothing
-    was stored the frozen teacher is asked in every step. Raises ValueError for an unknown method and for a store that
-    does not fit.
+    beside it, `frozen_teacher`; `splits` maps a split's name in `store` to the folder of its images, `unlabelled` is
+    such a folder. Where nothing was stored the frozen teacher is asked in every step. Raises ValueError for an unknown
+    method and for a store that does not fit.
     """
     if settings["method"] not in METHODS:
         raise ValueError(f"distill.method = {settings['method']!r}: expected one of {', '.join(METHODS)}")
+    if settings["unlabelled"] and len(open_array(unlabelled / "images.npy")):
+        splits = splits | {UNLABELLED: unlabelled}
     strides, trained = settings["levels"], checkpoint.content_hash(teacher)
-    stored, frozen = {split: {} for split in splits}, None
-    if read_manifest(store, trained)["stored"]:
-        features = {split: open_store(store, trained, split, images, strides) for split, images in splits.items()}
-        levels = next(iter(features.values()))
-        teacher_taps = {stride: Tap(f"stride{stride}", array.shape[-1], stride) for stride, array in levels.items()}
-        stored = {
-            split: {f"{STORED}{stride}": array for stride, array in arrays.items()}
-            for split, arrays in features.items()
-        }
+    with torch.random.fork_rng(devices=[]):  # a method's initial weights are the same, stored or not
+        frozen = FrozenTeacher.load(teacher.with_name("frozen_teacher"))
+    taps, teacher_taps = taps_of(task.student, strides), select_taps(frozen.taps, strides, "the frozen teacher")
+    pair = Pair(taps, teacher_taps, frozen.config["out_channels"], task.classes)
+    method = importlib.import_module(METHODS[settings["method"]]).build(pair, settings)
+    names = names_of(method.needs, strides)
+    if "masks" in method.needs:
+        stored, frozen = {split: mask_arrays(folder, task.classes, strides) for split, folder in splits.items()}, None
+    elif read_manifest(store, trained)["stored"]:
+        stored = {split: open_store(store, trained, split, folder, names) for split, folder in splits.items()}
+        frozen = None
     else:
-        with torch.random.fork_rng(devices=[]):  # the alignment's initial weights are the same, stored or not
-            frozen = FrozenTeacher.load(teacher.with_name("frozen_teacher"))
-        teacher_taps = select_taps(frozen.taps, strides, "the frozen teacher")
-    taps = taps_of(task.student, strides)
-    method = importlib.import_module(METHODS[settings["method"]]).build(taps, teacher_taps, settings)
+        stored = {split: {} for split in splits}
+    arrays = {split: {STORED + name: array for name, array in of.items()} for split, of in stored.items()}
+    further = (unlabelled, arrays.pop(UNLABELLED)) if UNLABELLED in arrays else None
     end = settings["alpha_end"]
     weights = (settings["alpha_start"], end) if settings["schedule"] == "ramp" else (end, end)
-    return DistillationTask(task.student, task.classes, task.optimisation, method, taps, weights, frozen), stored
+    distilling = DistillationTask(task.student, task.classes, task.optimisation, method, taps, weights, frozen)
+    return distilling, arrays, further
+
+
+def names_of(needs: frozenset[str], strides: list[int]) -> list[str]:
+    """Return the names of the arrays that a method reads."""
+    levels = [name for part, name in (("features", FEATURES), ("maps", MAPS)) if part in needs]
+    return [f"{name}{stride}" for name in levels for stride in strides] + [SCORES] * ("scores" in needs)
+
+
+def mask_arrays(folder: Path, classes: int, strides: list[int]) -> dict[str, np.ndarray]:
+    """Return the true masks of a split in the form of class maps; all zero for images without a mask."""
+    rows, count = read_index(folder), len(open_array(folder / "images.npy"))
+    masked = [row for row, entry in enumerate(rows) if entry.get("mask_source", "none") != "none"]
+    side = open_array(folder / "images.npy").shape[1]
+    arrays = {}
+    for stride in strides:
+        small = -(-side // stride)
+        maps = np.zeros((count, small, small, classes + 1), dtype=np.float16)
+        for row in masked:
+            mask = torch.from_numpy(np.array(open_array(folder / "masks.npy")[row]))
+            maps[row] = mask_map(mask.unsqueeze(0), classes, stride)[0].permute(1, 2, 0).numpy()
+        arrays[f"{MAPS}{stride}"] = maps
+    return arrays

@@ -9,17 +9,21 @@ import torch.distributed.nn.functional as collective
 from lightning.pytorch.plugins import LayerSync, TorchSyncBatchNorm
 from torch import distributed, nn
 
-from defectdistill.data.batches import place
+from defectdistill.data.batches import NO_LABEL, place
 
 
-def batch_weight(images: torch.Tensor) -> torch.Tensor | float:
-    """Return what a mean over this share counts for in the mean over the global batch: share · processes / batch."""
+def batch_weight(labels: torch.Tensor, labelled: bool = False) -> torch.Tensor | float:
+    """Return what a mean over this share counts for in the mean over the global batch: share · processes / batch.
+
+    `labels` (B,) of the share; with `labelled` the images without a label do not count.
+    """
     processes = place()[1]
     if processes == 1:
         return 1.0
-    total = torch.tensor(float(len(images)), device=images.device)
+    share = (labels != NO_LABEL).sum().float() if labelled else torch.tensor(float(len(labels)), device=labels.device)
+    total = share.clone()
     distributed.all_reduce(total)
-    return len(images) * processes / total
+    return share * processes / total.clamp_min(1.0)
 
 
 class GlobalBatchNorm(nn.BatchNorm2d):
