@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: install repro test test-slow audit ui clean
+.PHONY: install repro crossval test test-slow audit ui clean
 
 install: .venv/.installed  ## make .venv with everything that the pipeline needs
 
@@ -19,6 +19,15 @@ install: .venv/.installed  ## make .venv with everything that the pipeline needs
 
 repro: install  ## run the pipeline: from photographs to metrics/report.html
 	dvc repro
+
+FOLDS ?= 5
+SEEDS ?= 0
+crossval: install  ## train on every fold (FOLDS=5) and seed (SEEDS="0 1 2"), then compare student and baseline
+	for fold in $$(seq 0 $$(($(FOLDS) - 1))); do for seed in $(SEEDS); do \
+		dvc exp run --queue -S prepare.folds=$(FOLDS) -S prepare.fold=$$fold -S student.seed=$$seed || exit 1; \
+	done; done
+	dvc exp run --run-all
+	defectdistill summary
 
 test: .venv/.installed-dev  ## lint, and all tests
 	ruff check .

@@ -47,6 +47,18 @@ def register() -> None:
 
 
 @app.command()
+def summary(
+    metric: Annotated[str, typer.Option(help="A score of the test split, such as test/accuracy.")] = "test/macro_f1",
+    output: Annotated[Path, typer.Option(help="Folder for the table and the pictures.")] = Path("summary"),
+) -> None:
+    """Compare student and baseline over folds and seeds: means, spread, and the paired difference."""
+    from defectdistill.summary import summary
+
+    for line in summary(metric, output):
+        typer.echo(line)
+
+
+@app.command()
 def share(
     remote: Annotated[str | None, typer.Argument(help="Name of a DVC remote; the default one if left out.")] = None,
     git_remote: Annotated[str, typer.Option(help="Name of the git remote that gets the experiments.")] = "origin",

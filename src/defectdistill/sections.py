@@ -62,7 +62,18 @@ class Prepare(Section):
     val_fraction: Annotated[float, Field(gt=0, lt=1)]
     test_fraction: Annotated[float, Field(gt=0, lt=1)]
     seed: Seed
+    folds: Annotated[int, Field(ge=0, le=100)]
+    fold: Annotated[int, Field(ge=0)]
     near_duplicates: bool
+
+    @model_validator(mode="after")
+    def has_this_fold(self) -> "Prepare":
+        """Training, validation and test take three parts; a fold is one of those that there are."""
+        if self.folds in (1, 2):
+            raise ValueError(f"folds = {self.folds}: expected 0 (no cross-validation) or at least 3")
+        if self.fold >= max(1, self.folds):
+            raise ValueError(f"fold = {self.fold} of folds = {self.folds}: expected 0 to {max(0, self.folds - 1)}")
+        return self
 
     @model_validator(mode="after")
     def leaves_something_to_train_on(self) -> "Prepare":

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from defectdistill.data.errors import DataError
-from defectdistill.data.split import SIDES, grouped_split
+from defectdistill.data.split import SIDES, fold_split, grouped_split
 
 FRACTIONS = (0.7, 0.15, 0.15)
 
@@ -40,6 +40,31 @@ def test_uneven_groups_of_several_classes_come_close_to_the_fractions():
     shares = {label: np.array(numbers) / sum(numbers) for label, numbers in
               counted(labels, grouped_split(labels, groups, FRACTIONS, 0)).items()}  # fmt: skip
     assert all(np.abs(share - FRACTIONS).max() < 0.07 for share in shares.values())
+
+
+@pytest.mark.parametrize("folds", [3, 5])
+def test_over_all_folds_every_image_is_tested_once_and_validated_once(folds):
+    rng = np.random.default_rng(1)
+    groups = [f"object {group}" for group in rng.integers(0, 40, 200)]
+    labels = ["abc"[int(group.split()[1]) % 3] for group in groups]
+    rounds = [fold_split(labels, groups, folds, fold, seed=2) for fold in range(folds)]
+    for side in ("test", "val"):
+        assert [row.count(side) for row in zip(*rounds, strict=True)] == [1] * 200
+    for sides in rounds:
+        owners = defaultdict(set)
+        for group, side in zip(groups, sides, strict=True):
+            owners[group].add(side)
+        assert all(len(owner) == 1 for owner in owners.values())
+        tested = Counter(label for label, side in zip(labels, sides, strict=True) if side == "test")
+        assert all(tested[label] == pytest.approx(labels.count(label) / folds, abs=6) for label in "abc")
+    following = fold_split(labels, groups, folds, 1, seed=2)
+    assert [side == "val" for side in rounds[0]] == [side == "test" for side in following]
+
+
+def test_a_class_with_fewer_groups_than_folds_is_named():
+    labels, groups = ["rare"] * 4 + ["common"] * 20, [str(number) for number in range(24)]
+    with pytest.raises(DataError, match=r"'rare' has 4 images in 4 group\(s\); at least 5 groups.*fold 0, .* fold 4"):
+        fold_split(labels, groups, 5, 0, seed=0)
 
 
 def test_classes_with_few_groups_reach_every_side():

@@ -1,7 +1,8 @@
 """Makes the arrays that everything later reads: one size, masks as label maps, split by group before anything else."""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from defectdistill.data.label_maps import LabelMaps
 from defectdistill.data.masks import Table
 from defectdistill.data.packed import create_array
 from defectdistill.data.preprocess import resize as resize_image
-from defectdistill.data.split import SIDES, grouped_split
+from defectdistill.data.split import SIDES, fold_split, grouped_split
 from defectdistill.data.tables import inside, read_json, read_table, write_json, write_table
 from defectdistill.files import digest
 
@@ -31,12 +32,15 @@ def prepare(
     fractions: Sequence[float],
     seed: int,
     near_duplicates: bool,
+    folds: int = 0,
+    fold: int = 0,
 ) -> dict:
     """Write the arrays of `data/prepared` from what `ingest.write_raw` left in `raw`; return the summary also written.
 
     `size` in pixels, `resize`, `masks`, `mask_coding` as in `LabelMaps`, `mask_table` as in `masks.resolve_table`,
-    `fractions` and `seed` as in `split.grouped_split`; with `near_duplicates` the copies of one photograph, those
-    without a label too, are found and put into one group. Written are `train/`, `val/`, `test/` with `images.npy`
+    `fractions` and `seed` as in `split.grouped_split`, or with `folds` above 0 `fold` as in `split.fold_split`;
+    with `near_duplicates` the copies of one photograph, those without a label too, are found and put into one group.
+    Written are `train/`, `val/`, `test/` with `images.npy`
     uint8 (N,S,S,3) RGB, `masks.npy` uint8 (N,S,S) label maps and `index.csv` (name, label as class index, group,
     mask_source given, threshold or none), in order of name; `unlabelled/` with `images.npy` and `index.csv` (name,
     group, held_out: val or test where it shows an object of that split, so that nobody learns from it);
@@ -51,7 +55,9 @@ def prepare(
     for row, group in zip(rows, copies.groups(), strict=True):
         row["group"] = group
     unlabelled = [row for row in rows if not row["label"]]
-    sides = _split(labelled, fractions, seed, copies.summary())
+    names = [row["label"] for row in labelled], [row["group"] for row in labelled]
+    with _naming(copies.summary()):
+        sides = fold_split(*names, folds, fold, seed) if folds else grouped_split(*names, fractions, seed)
     with tqdm(total=len(rows), desc="prepare", unit=" images", disable=None) as progress:
         for name in SIDES:
             chosen = [row for row, side in zip(labelled, sides, strict=True) if side == name]
@@ -63,7 +69,8 @@ def prepare(
     copies.write(output)
     write_table(output / "empty_masks.csv", ("name", "label"), label_maps.empty_on_defect())
     near = {"searched": near_duplicates, **copies.summary()}
-    protocol = f"stratified {'/'.join(f'{100 * share:g}' for share in fractions)} by group, seed {seed}"
+    how = f"fold {fold} of 0 to {folds - 1}" if folds else "/".join(f"{100 * share:g}" for share in fractions)
+    protocol = f"stratified {how} by group, seed {seed}"
     summary = _summary(raw, output, labelled, sides) | {"protocol": protocol, "near_duplicates": near}
     summary |= {"unlabelled": len(unlabelled), **label_maps.summary()}
     write_json(output / "summary.json", summary)
@@ -80,10 +87,11 @@ def _summary(raw: Path, output: Path, labelled: list[dict[str, str]], sides: Seq
     }
 
 
-def _split(rows: list[dict[str, str]], fractions: Sequence[float], seed: int, copies: Mapping[str, Any]) -> list[str]:
-    """Return `grouped_split` of the rows; where it fails and there are near copies, the error names them too."""
+@contextmanager
+def _naming(copies: Mapping[str, Any]) -> Iterator[None]:
+    """Name the near copies, if there are any, in an error about the groups of a split."""
     try:
-        return grouped_split([row["label"] for row in rows], [row["group"] for row in rows], fractions, seed)
+        yield
     except DataError as error:
         if not copies["photographs"]:
             raise

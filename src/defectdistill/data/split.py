@@ -25,21 +25,42 @@ def grouped_split(labels: Sequence[str], groups: Sequence[str], fractions: Seque
     """
     if len(fractions) != len(SIDES) or min(fractions) <= 0 or abs(sum(fractions) - 1) > 1e-6:
         raise DataError(f"split fractions {list(fractions)}: give three above 0 (train, val, test) that add up to 1")
+    return [SIDES[part] for part in _divide(labels, groups, fractions, SIDES, seed)]
+
+
+def fold_split(labels: Sequence[str], groups: Sequence[str], folds: int, fold: int, seed: int) -> list[str]:
+    """Return `train`, `val` or `test` for each image in one round of a cross-validation.
+
+    The groups are divided into `folds` ≥ 3 equal parts as in `grouped_split`; part `fold` (from 0) is the test split,
+    the next one (after the last comes the first) the validation split, and the others are for training. Over all
+    rounds every image is tested once. Raises `DataError` where a class has fewer groups than there are parts.
+    """
+    parts = [f"fold {part}" for part in range(folds)]
+    return [
+        {fold: "test", (fold + 1) % folds: "val"}.get(part, "train")
+        for part in _divide(labels, groups, [1 / folds] * folds, parts, seed)
+    ]
+
+
+def _divide(
+    labels: Sequence[str], groups: Sequence[str], fractions: Sequence[float], names: Sequence[str], seed: int
+) -> list[int]:
+    """Return for each image the part (0 …) that its group goes to, of parts with these shares and names."""
     members: dict[str, Counter] = defaultdict(Counter)
     for label, group in zip(labels, groups, strict=True):
         members[group][label] += 1
-    _check_groups(members, Counter(labels))
+    _check_groups(members, Counter(labels), names)
     wanted = {label: _quota(count, fractions) for label, count in sorted(Counter(labels).items())}
     rng = np.random.default_rng(seed)
     is_single = all(sum(counts.values()) == 1 for counts in members.values())
     attempts = [_assign(members, wanted, rng) for _ in range(1 if is_single else ATTEMPTS)]
-    sides, missing, _ = min(attempts, key=lambda attempt: attempt[1:])
+    parts, missing, _ = min(attempts, key=lambda attempt: attempt[1:])
     if missing:
         raise DataError(
-            f"no split brings every class to train, val and test ({missing} are missing somewhere): "
+            f"no split brings every class to {_listed(names)} ({missing} are missing somewhere): "
             f"{_widest(members)}; give finer groups or add photographs of other objects"
         )
-    return [sides[group] for group in groups]
+    return [parts[group] for group in groups]
 
 
 def _quota(count: int, fractions: Sequence[float]) -> np.ndarray:
@@ -56,12 +77,12 @@ def _quota(count: int, fractions: Sequence[float]) -> np.ndarray:
 
 def _assign(
     members: Mapping[str, Counter], wanted: Mapping[str, np.ndarray], rng: np.random.Generator
-) -> tuple[dict[str, str], int, float]:
-    """Assign every group once; return group → side, how many (class, side) pairs stayed empty, and the misfit."""
+) -> tuple[dict[str, int], int, float]:
+    """Assign every group once; return group → part, how many (class, part) pairs stayed empty, and the misfit."""
     names = sorted(members)
     order = sorted((names[i] for i in rng.permutation(len(names))), key=lambda name: -sum(members[name].values()))
     lacking = {label: quota.copy() for label, quota in wanted.items()}
-    seen = {label: np.zeros(len(SIDES), bool) for label in wanted}
+    seen = {label: np.zeros(len(quota), bool) for label, quota in wanted.items()}
     left = Counter(label for counts in members.values() for label in counts)
     sides = {}
     for name in order:
@@ -72,7 +93,7 @@ def _assign(
             if left[label] <= np.count_nonzero(~seen[label]):  # its last groups must fill the sides without it
                 need = need + 1e6 * ~seen[label]
         side = int(np.argmax(need))
-        sides[name] = SIDES[side]
+        sides[name] = side
         for label, number in counts.items():
             lacking[label][side] -= number
             seen[label][side] = True
@@ -82,15 +103,19 @@ def _assign(
     return sides, missing, round(misfit, 9)
 
 
-def _check_groups(members: Mapping[str, Counter], images: Counter) -> None:
+def _check_groups(members: Mapping[str, Counter], images: Counter, names: Sequence[str]) -> None:
     for label in sorted(images):
         number = sum(label in counts for counts in members.values())
-        if number < len(SIDES):
+        if number < len(names):
             raise DataError(
-                f"class {label!r} has {images[label]} images in {number} group(s); at least {len(SIDES)} groups are "
-                f"needed, one each for {', '.join(SIDES)} ({_widest(members)}); add photographs of other objects of "
+                f"class {label!r} has {images[label]} images in {number} group(s); at least {len(names)} groups are "
+                f"needed, one each for {', '.join(names)} ({_widest(members)}); add photographs of other objects of "
                 "this class, give finer groups, or leave the class out"
             )
+
+
+def _listed(names: Sequence[str]) -> str:
+    return f"{', '.join(names[:-1])} and {names[-1]}"
 
 
 def _widest(members: Mapping[str, Counter]) -> str:

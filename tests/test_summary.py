@@ -1,0 +1,59 @@
+"""`defectdistill summary` on a real store: which runs belong together, and what is said of them."""
+
+import csv
+
+import pytest
+
+from defectdistill.summary import summary
+from defectdistill.tracking.runs import experiment_run
+
+PARAMS = {"prepare.val_fraction": 0.15, "prepare.test_fraction": 0.15, "prepare.folds": 5, "prepare.seed": 0,
+          "student.seed": 0, "teacher.seed": 0, "augment.seed": 0, "evaluate.seed": 0}  # fmt: skip
+
+
+@pytest.fixture
+def store(tmp_path, monkeypatch):
+    for name in ("MLFLOW_TRACKING_URI", "DVC_EXP_NAME", "DVC_EXP_BASELINE_REV"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("DVC_ROOT", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def run(student, baseline, **changes):
+    params = PARAMS | {name.replace("__", "."): value for name, value in changes.items()}
+    with experiment_run(params, False) as logged:
+        logged.log_metrics({"test/macro_f1": student, "baseline/test/macro_f1": baseline})
+
+
+def test_folds_and_seeds_of_equal_settings_are_one_group(store):
+    for fold, (student, baseline) in enumerate([(0.9, 0.8), (0.8, 0.75), (0.7, 0.65)]):
+        run(0.1, 0.9, prepare__fold=fold, distill__beta=0.5)  # run again below: the later one counts
+        run(student, baseline, prepare__fold=fold, distill__beta=0.5, evaluate__seed=fold)
+    run(0.6, 0.5, prepare__fold=0, distill__beta=0.3)
+    run(0.7, 0.5, prepare__fold=0, distill__beta=0.3, student__seed=1)
+    run(0.4, 0.4, prepare__fold=0, distill__beta=0.9)  # alone: no group
+    lines = list(summary("test/macro_f1", store / "summary"))
+    text = "\n".join(lines)
+    assert "group 1 (distill.beta=0.5): 3 trainings, test/macro_f1" in text
+    assert "student   0.800  standard deviation 0.100" in text
+    assert "difference +0.067" in text
+    assert "over 3 splits" in text
+    assert "group 2 (distill.beta=0.3): 2 trainings" in text
+    assert "difference +0.150" in text
+    assert "over 2 seeds" in text
+    assert "group 3" not in text
+    with (store / "summary/trainings.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert [(row["settings"], row["student"]) for row in rows] == [
+        ("1", "0.9"), ("1", "0.8"), ("1", "0.7"), ("2", "0.6"), ("2", "0.7"),
+    ]  # fmt: skip
+    assert len(list((store / "summary").glob("*.png"))) == 2
+
+
+def test_nothing_to_compare_says_what_to_run(store):
+    run(0.9, 0.8, prepare__fold=0)
+    with pytest.raises(ValueError, match=r"no two runs.*differ in fold or seed alone.*make crossval"):
+        list(summary("test/macro_f1", store / "summary"))
+    with pytest.raises(ValueError, match="'test/accuracy' of both models"):
+        list(summary("test/accuracy", store / "summary"))
