@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 
+from defectdistill.models.class_map import class_map
 from defectdistill.training.segmentation_loss import LOSSES, SegmentationLoss, pixel_cross_entropy
 
 
@@ -61,8 +62,22 @@ def test_an_image_without_a_mask_teaches_only_what_it_is(name):
     loss(logits, batch(masks, [0, 1], [1.0, 0.0])).backward()
     assert (logits.grad[1].abs().sum() > 0) == (name == "ce_dice_image")
     if name != "ce_dice_image":
-        alone = loss(logits[:1], batch(masks[:1], [0]))
-        torch.testing.assert_close(loss(logits, batch(masks, [0, 1], [1.0, 0.0])), alone)
+        alone = loss.of_images(logits[:1], batch(masks[:1], [0]))
+        given = loss.of_images(logits, batch(masks, [0, 1], [1.0, 0.0]))
+        torch.testing.assert_close(given, torch.cat([alone, torch.zeros(1)]))
+        both = loss.of_overlap(logits, batch(masks, [0, 1], [1.0, 0.0]))
+        assert both == loss.of_overlap(logits[:1], batch(masks[:1], [0]))
+
+
+def test_overlap_is_the_librarys():
+    from segmentation_models_pytorch.losses import DiceLoss
+
+    generator = torch.Generator().manual_seed(0)
+    logits, masks = torch.randn(3, 4, 8, 8, generator=generator), torch.randint(0, 4, (3, 8, 8), generator=generator)
+    target = torch.stack([masks == channel for channel in range(1, 5)], dim=1).float()  # the fourth is marked nowhere
+    expected = DiceLoss("multilabel", from_logits=False)(class_map(logits, 1)[:, 1:], target)
+    found = SegmentationLoss("ce_dice").of_overlap(logits, batch(masks.tolist()))
+    torch.testing.assert_close(found, expected)
 
 
 @pytest.mark.parametrize("name", LOSSES)

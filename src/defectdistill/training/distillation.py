@@ -69,13 +69,14 @@ class DistillationTask(ClassificationTask):
     def training_step(self, batch: dict[str, torch.Tensor]) -> torch.Tensor:
         """Return L_ce + λ·L_distil of a batch."""
         logits, terms = self.distil(batch)
-        labels = batch["label"]
-        hard = self.hard_loss(logits, labels)
+        labels, share = batch["label"], batch_weight(batch["label"])
+        # Several processes may have labels in another proportion than images.
+        hard = self.hard_loss(logits, labels) * (batch_weight(labels, labelled=True) / share)
         weight = quadratic_ramp(self.current_epoch / self.optimisation.epochs, *self.weights)
-        distilled = weight * terms["total"]
-        self.log_training(logits, labels, {"loss": hard + distilled, "cross_entropy": hard, **terms_named(terms)})
+        loss = hard + weight * terms["total"]
+        self.log_training(logits, labels, {"loss": loss, "cross_entropy": hard, **terms_named(terms)})
         self.log("lambda", weight, **mean_over(len(logits)))
-        return hard * batch_weight(labels, labelled=True) + distilled * batch_weight(labels)
+        return loss * share
 
     def validation_step(self, batch: dict[str, torch.Tensor]) -> None:
         """Log what a classifier logs, and the raw terms as val_NAME."""

@@ -26,6 +26,11 @@ def batch_weight(labels: torch.Tensor, labelled: bool = False) -> torch.Tensor |
     return share * processes / total.clamp_min(1.0)
 
 
+def summed(values: torch.Tensor) -> torch.Tensor:
+    """Return the sum over all processes, through which gradients flow; every process must ask for it."""
+    return values if place()[1] == 1 else collective.all_reduce(values)
+
+
 class GlobalBatchNorm(nn.BatchNorm2d):
     """Batch norm over the global batch on processors, where torch has none: (N, C, H, W) → the same, inside in fp32."""
 

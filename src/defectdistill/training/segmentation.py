@@ -49,7 +49,8 @@ def warn_of_nothing_found(history: list[dict[str, float]]) -> None:
 class SegmentationTask(lightning.LightningModule):
     """Train a segmentation network on {"image": uint8 (B, H, W, 3), "mask": label map uint8 (B, H, W), "label" (B,)}.
 
-    `masked` (B,) says which images have a mask. Logged per epoch: train_loss, val_loss, and val_dice, val_iou and
+    `masked` (B,) says which images have a mask. Logged per epoch: train_loss, val_loss (cross-entropies alone: overlap
+    is a matter of a whole split), and val_dice, val_iou and
     val_soft_dice of defect against background, pooled over all pixels, so that binary and per-class teachers are
     judged alike. val_soft_dice, Dice of the probabilities, tells the better of two epochs in which no pixel passes
     one half yet: small marks begin so. Of several channels also val_accuracy, of their evidence for the image's class.
@@ -67,15 +68,16 @@ class SegmentationTask(lightning.LightningModule):
         self.accuracy = MulticlassAccuracy(channels, average="micro", validate_args=False) if channels > 1 else None
 
     def training_step(self, batch: dict[str, torch.Tensor]) -> torch.Tensor:
-        """Return the loss of a batch."""
-        loss = self.loss(self.network(normalise(batch["image"])), batch)
-        self.log("train_loss", loss.detach(), **mean_over(len(batch["image"])))
-        return loss * batch_weight(batch["label"])
+        """Return the loss of a batch: the mean over its images, and the overlap of the global batch."""
+        logits = self.network(normalise(batch["image"]))
+        images, overlap = self.loss.of_images(logits, batch).mean(), self.loss.of_overlap(logits, batch)
+        self.log("train_loss", (images + overlap).detach(), **mean_over(len(logits)))
+        return images * batch_weight(batch["label"]) + overlap
 
     def validation_step(self, batch: dict[str, torch.Tensor]) -> None:
         """Log loss, Dice and IoU of a validation batch."""
         logits = self.network(normalise(batch["image"])).float()
-        self.log("val_loss", self.loss(logits, batch), **mean_over(len(logits)))
+        self.log("val_loss", self.loss.of_images(logits, batch).mean(), **mean_over(len(logits)))
         if self.accuracy is not None:
             self.accuracy.update(class_evidence(logits), batch["label"])
             self.log("val_accuracy", self.accuracy, **EPOCH, prog_bar=True)

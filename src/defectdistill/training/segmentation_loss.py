@@ -10,42 +10,51 @@ import torch.nn.functional as F
 from torch import nn
 
 from defectdistill.models.class_map import class_evidence, with_background
+from defectdistill.training.distributed import summed
 
 LOSSES = ("ce", "ce_dice", "ce_dice_image")
 
 
 class SegmentationLoss(nn.Module):
-    """One of LOSSES for logits (N, C, H, W) of `C` channels: classes in their order, or any defect where C = 1."""
+    """One of LOSSES for logits (N, C, H, W) of `C` channels: classes in their order, or any defect where C = 1.
+
+    A batch holds `mask` (N, H, W), `label` (N,) and `masked` (N,), whether there is a mask.
+    """
 
     def __init__(self, name: str):
         super().__init__()
-        self.image = name == "ce_dice_image"
-        self.dice = None
-        if name != "ce":
-            from segmentation_models_pytorch.losses import DiceLoss  # its import takes seconds
-
-            self.dice = DiceLoss(mode="multilabel", from_logits=False)
+        self.overlaps, self.knows_images = name != "ce", name == "ce_dice_image"
 
     def forward(self, logits: torch.Tensor, batch: dict[str, torch.Tensor]) -> torch.Tensor:
-        """Logits and a batch with `mask` (N, H, W), `label` (N,), `masked` (N,), whether there is a mask → scalar.
+        """Return the loss of a batch that one process sees whole."""
+        return self.of_images(logits, batch).mean() + self.of_overlap(logits, batch)
 
-        Images without a mask count in the image's term alone.
+    def of_images(self, logits: torch.Tensor, batch: dict[str, torch.Tensor]) -> torch.Tensor:
+        """Return the cross-entropies of each image (N,), in nats: its pixels', 0 without a mask, and its own."""
+        logits, by_class = logits.float(), logits.shape[1] > 1
+        target = (batch["mask"] if by_class else batch["mask"] > 0).long()
+        own = batch["label"] + 1 if by_class else None
+        losses = pixel_cross_entropy(logits, target, own).mean(dim=(1, 2)) * batch["masked"]
+        if self.knows_images:
+            losses = losses + F.cross_entropy(class_evidence(logits), batch["label"], reduction="none")
+        return losses
+
+    def of_overlap(self, logits: torch.Tensor, batch: dict[str, torch.Tensor]) -> torch.Tensor | float:
+        """Return 1 − soft Dice over all pixels of the global batch's masks, a mean over channels.
+
+        A channel that is marked nowhere counts as 0, as in segmentation-models-pytorch's DiceLoss, whose sums cannot
+        be taken over several processes.
         """
-        logits, masked = logits.float(), batch["masked"].to(logits.dtype)
-        known = masked.sum().clamp_min(1.0)
-        by_class = logits.shape[1] > 1
-        target = batch["mask"] if by_class else batch["mask"] > 0
-        own = batch["label"] + 1 if by_class else torch.ones_like(batch["label"])
-        pixels = pixel_cross_entropy(logits, target.long(), own if by_class else None)
-        loss = (pixels.mean(dim=(1, 2)) * masked).sum() / known
-        if self.dice is not None:
-            weight = masked[:, None, None, None]
-            probs = with_background(logits).softmax(dim=1)[:, 1:] * weight
-            channels = torch.arange(1, logits.shape[1] + 1, device=target.device)[:, None, None]
-            loss = loss + self.dice(probs, (target.unsqueeze(1) == channels).float() * weight)
-        if self.image:
-            loss = loss + F.cross_entropy(class_evidence(logits), batch["label"])
-        return loss
+        if not self.overlaps:
+            return 0.0
+        weight = batch["masked"][:, None, None, None]
+        probs = with_background(logits.float()).softmax(dim=1)[:, 1:] * weight
+        channels = torch.arange(1, logits.shape[1] + 1, device=logits.device)[:, None, None]
+        mask = batch["mask"] if logits.shape[1] > 1 else batch["mask"] > 0
+        true = (mask.unsqueeze(1) == channels) * weight
+        sums = [part.sum(dim=(0, 2, 3)) for part in (probs * true, probs + true, true)]
+        common, area, marked = summed(torch.stack(sums))
+        return ((1 - 2 * common / area.clamp_min(1e-7)) * (marked > 0)).mean()
 
 
 def pixel_cross_entropy(logits: torch.Tensor, target: torch.Tensor, own: torch.Tensor | None) -> torch.Tensor:
