@@ -35,7 +35,7 @@ def main() -> None:
             METRICS,
             title="Distilled classifier of surface defects",
             data=summary,
-            leaks=find_leaks(PREPARED, summary["classes"]),
+            leaks=find_leaks(PREPARED, summary["classes"], params.distill.teaches_unlabelled()),
             **predicted,
             histories={model: METRICS / stage / "history.csv" for model, stage in HISTORIES.items()},
             contact_sheets=[(caption, METRICS / path) for caption, path in CONTACT_SHEETS.items()],

@@ -215,6 +215,10 @@ class Distill(Section):
             raise ValueError("every one of distill.weights is 0: nothing would be distilled; raise one")
         return self
 
+    def teaches_unlabelled(self) -> bool:
+        """Whether the student learns from photographs without a label: masks say nothing of them."""
+        return self.unlabelled and self.method != "masks"
+
     def parts(self) -> set[str]:
         """Return the methods that take part."""
         if self.method != "combined":

@@ -278,6 +278,21 @@ def test_an_unlabelled_copy_of_a_test_photograph_is_held_out_with_it(tmp_path):
     assert {"", "test"} <= set(held_out.values())
 
 
+def test_a_copy_without_a_label_that_was_learned_from_is_a_leak(tmp_path):
+    def extra(given):
+        for number, sample in enumerate(given[:12]):
+            yield altered(sample, f"unlabelled/{number:02}.png")
+
+    summary, sides, *_ = prepared(tmp_path, extra, near_duplicates=False)
+    assert not find_leaks(tmp_path / "prepared", summary["classes"])["pairs"]
+    leaks = find_leaks(tmp_path / "prepared", summary["classes"], unlabelled=True)
+    tested = [f"unlabelled/{n:02}.png" for n in range(12) if sides[f"short_circuit/short_circuit_{n:03}.png"] == "test"]
+    assert sorted(pair["other"] for pair in leaks["pairs"]) == tested != []
+    assert {(pair["split"], pair["other_label"]) for pair in leaks["pairs"]} == {("unlabelled", "")}
+    held_out, *_ = prepared(tmp_path / "found", extra)
+    assert not find_leaks(tmp_path / "found/prepared", held_out["classes"], unlabelled=True)["pairs"]
+
+
 def test_a_copy_under_two_labels_is_kept_and_reported(tmp_path):
     def extra(given):
         yield altered(given[0], "x/wrong.png", label="flame")

@@ -202,7 +202,7 @@ def test_copies_of_test_photographs_are_named_in_red(tmp_path):
     html = (tmp_path / "report.html").read_text(encoding="utf-8")
     text = " ".join(Page(html).text.split())
     assert "1 of 6 test photographs has a near copy among those that were learned from: the scores flatter" in text
-    assert "1 test photograph with a near copy among the training photographs (24 × 6 compared; 2 photographs" in text
+    assert "1 test photograph with a near copy among the photographs that were learned from (24 × 6 compared; 2 photographs" in text
     assert html.index("TEST PHOTOGRAPHS IN TRAINING") < html.index('class="verdict"')
     row = html[html.index('<tr class="leak">') :]
     assert re.sub(r"<[^>]+>", " ", row[: row.index("</tr>")]).split() == [
@@ -218,7 +218,7 @@ def test_without_copies_the_report_says_what_was_compared(tmp_path):
     write_report(tmp_path / "report.html", **minimal())
     html = (tmp_path / "report.html").read_text(encoding="utf-8")
     text = " ".join(Page(html).text.split())
-    assert "no near copy of a test photograph among the training photographs (24 × 1 compared)" in text
+    assert "no near copy of a test photograph among those that were learned from (24 × 1 compared)" in text
     assert "TEST PHOTOGRAPHS IN TRAINING" not in text
     assert "5 photographs in 2 sets, each in one group; listed in near_duplicates.csv; 4 too even" in text
     assert "1 set of near copies under two labels" in text

@@ -11,18 +11,23 @@ from defectdistill.data.fingerprint import fingerprint
 from defectdistill.data.near_duplicates import find_links
 from defectdistill.data.packed import open_array, read_index
 
-LEARNED_FROM, TEST = ("train", "val"), "test"
+LEARNED_FROM, UNLABELLED, TEST = ("train", "val"), "unlabelled", "test"
 
 
-def find_leaks(prepared: Path, classes: Sequence[str]) -> dict[str, Any]:
-    """Return what of the test split has a near copy in training or validation, whatever the split was made by.
+def find_leaks(prepared: Path, classes: Sequence[str], unlabelled: bool = False) -> dict[str, Any]:
+    """Return what of the test split has a near copy among what was learned from, whatever the split was made by.
 
-    `prepared` is data/prepared, `classes` its class names. `learned_from` and `test` are the numbers of photographs,
-    `even` of them too even to be compared. `pairs` names a copy for each test photograph that has any, in order of
-    name: `name`, `label`, `other` (of training or validation), `other_label`, `split`, `relation`, `similarity`.
+    `prepared` is data/prepared, `classes` its class names; `unlabelled` says whether the student learned from the
+    photographs without a label that are not held out, besides those of training and validation. `learned_from` and
+    `test` are the numbers of photographs, `even` of them too even to be compared. `pairs` names a copy for each test
+    photograph that has any, in order of name: `name`, `label`, `other` (that was learned from), `other_label` (may be
+    empty), `split`, `relation`, `similarity`.
     """
-    rows = [row | {"split": split} for split in (*LEARNED_FROM, TEST) for row in read_index(prepared / split)]
-    fingerprints = np.concatenate([_fingerprints(prepared / split) for split in (*LEARNED_FROM, TEST)])
+    sides = [*LEARNED_FROM, *[UNLABELLED] * unlabelled, TEST]
+    indices = {side: read_index(prepared / side) for side in sides}
+    shown = {side: [row for row, entry in enumerate(indices[side]) if not entry.get("held_out")] for side in sides}
+    rows = [indices[side][row] | {"split": side} for side in sides for row in shown[side]]
+    fingerprints = np.concatenate([_fingerprints(prepared / side, shown[side]) for side in sides if shown[side]])
     order = sorted(range(len(rows)), key=lambda position: rows[position]["name"])
     rows, fingerprints = [rows[position] for position in order], fingerprints[order]
     tested = np.array([row["split"] == TEST for row in rows])
@@ -34,7 +39,7 @@ def find_leaks(prepared: Path, classes: Sequence[str]) -> dict[str, Any]:
                 "name": row["name"],
                 "label": classes[int(row["label"])],
                 "other": other["name"],
-                "other_label": classes[int(other["label"])],
+                "other_label": classes[int(other["label"])] if "label" in other else "",
                 "split": other["split"],
                 "relation": link.relation,
                 "similarity": link.similarity,
@@ -48,6 +53,7 @@ def find_leaks(prepared: Path, classes: Sequence[str]) -> dict[str, Any]:
     }
 
 
-def _fingerprints(folder: Path) -> np.ndarray:
+def _fingerprints(folder: Path, rows: Sequence[int]) -> np.ndarray:
     images = open_array(folder / "images.npy")
-    return np.stack([fingerprint(image) for image in tqdm(images, desc="leak check", unit=" images", disable=None)])
+    progress = tqdm(rows, desc=f"leak check, {folder.name}", unit=" images", disable=None)
+    return np.stack([fingerprint(images[row]) for row in progress])
