@@ -47,6 +47,7 @@ def make_data(folder: Path) -> None:
     write_table(folder / "data/raw/index.csv", ("name", "label", "group", "image"), rows)
     for side, entries in sides.items():
         write_side(folder, side, entries)
+    write_unlabelled(folder, [])
     write_json(folder / "data/prepared/summary.json", {"classes": CLASSES})
     write_params(folder)
 
@@ -59,6 +60,12 @@ def write_side(folder: Path, side: str, entries: list[tuple], size: int = SIZE) 
     originals = {row["name"]: row["image"] for row in read_table(folder / "data/raw/index.csv")}
     images = [decode_image((folder / "data/raw" / originals[name]).read_bytes()) for name, *_ in entries]
     np.save(target / "images.npy", np.stack([resize(image, size, "pad") for image in images]))
+
+
+def write_unlabelled(folder: Path, entries: list[tuple]) -> None:
+    """Write the index of the photographs without a label; entries are (name, group, held_out)."""
+    (folder / "data/prepared/unlabelled").mkdir(exist_ok=True)
+    write_table(folder / "data/prepared/unlabelled/index.csv", ("name", "group", "held_out"), entries)
 
 
 def entries_of(folder: Path, side: str) -> list[tuple]:

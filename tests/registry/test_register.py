@@ -8,7 +8,16 @@ import time
 
 import pytest
 from mlflow import MlflowClient
-from registry_project import entries_of, evaluate, make_data, write_lock, write_params, write_side, write_student
+from registry_project import (
+    entries_of,
+    evaluate,
+    make_data,
+    write_lock,
+    write_params,
+    write_side,
+    write_student,
+    write_unlabelled,
+)
 from repository import run
 
 from defectdistill import checkpoint
@@ -191,6 +200,18 @@ def test_another_test_split_scores_both_on_what_the_champion_has_not_learned_fro
     assert "0.5714 against the champion's 0.2857" in output
     assert "7 photographs (measured again on those of 10 that the champion was not trained on)" in output
     assert aliases(project)["champion"] == 2
+
+
+def test_photographs_that_the_champion_saw_without_a_label_do_not_count_either(project):
+    cracks = entries_of(project, "train")[:3]
+    write_side(project, "train", entries_of(project, "train")[3:])
+    shown = [(name, group, "") for name, _, group in cracks[:2]]
+    write_unlabelled(project, [*shown, (cracks[2][0], cracks[2][2], "test")])  # the third was held out
+    register(project)
+    write_unlabelled(project, [])
+    write_side(project, "test", entries_of(project, "test") + cracks)
+    put(project, 0)
+    assert "8 photographs (measured again on those of 10 that the champion was not trained on)" in register(project)
 
 
 def test_another_image_size_is_the_same_examination(project):

@@ -83,7 +83,7 @@ def _summary(raw: Path, output: Path, labelled: list[dict[str, str]], sides: Seq
     return {key: ingested[key] for key in ("source", "synthetic", "rejected")} | {
         "counts": _counts(labelled, sides),
         "groups": len({row["group"] for row in labelled}),
-        "sha256": digest([output / "train", output / "val"], output),
+        "sha256": digest([output / side for side in ("train", "val", "unlabelled")], output),
     }
 
 

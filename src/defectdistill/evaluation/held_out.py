@@ -40,10 +40,6 @@ class Photographs:
         )
         return hashlib.sha256("\n".join(rows).encode()).hexdigest()
 
-    def known(self) -> list[str]:
-        """Return all keys, sorted: what a model that was trained on these photographs has seen."""
-        return sorted(frozenset().union(*self.keys))
-
     def unseen_by(self, known: Sequence[str]) -> "Photographs":
         """Return the photographs that share no key with `known`."""
         kept = [position for position, keys in enumerate(self.keys) if keys.isdisjoint(known)]
@@ -71,11 +67,29 @@ def read_photographs(prepared: Path, raw: Path, sides: Sequence[str]) -> Photogr
 
     Raises FileNotFoundError or ValueError that names what is missing.
     """
+    rows, paths, digests, keys = _originals(prepared, raw, sides)
+    classes = read_json(prepared / "summary.json")["classes"]
+    return Photographs(paths, [int(row["label"]) for row in rows], classes, digests, keys)
+
+
+def learned_from(prepared: Path, raw: Path) -> list[str]:
+    """Return all keys, sorted, of what a student may have learned from: training, validation, and without a label.
+
+    Raises FileNotFoundError or ValueError that names what is missing.
+    """
+    *_, keys = _originals(prepared, raw, ("train", "val", "unlabelled"))
+    return sorted(frozenset().union(*keys))
+
+
+def _originals(
+    prepared: Path, raw: Path, sides: Sequence[str]
+) -> tuple[list[dict[str, str]], list[Path], list[str], list[frozenset[str]]]:
+    """Return rows of the index, paths, digests and keys of the photographs that are not held out from their side."""
     for path in (raw / "index.csv", prepared / "summary.json", *(prepared / side / "index.csv" for side in sides)):
         if not path.is_file():
             raise FileNotFoundError(f"{path} is missing: get it with `dvc checkout`, `dvc pull` or `dvc repro`")
     originals = {row["name"]: raw / row["image"] for row in read_table(raw / "index.csv")}
-    rows = [row for side in sides for row in read_table(prepared / side / "index.csv")]
+    rows = [row for side in sides for row in read_table(prepared / side / "index.csv") if not row.get("held_out")]
     gone = [row["name"] for row in rows if row["name"] not in originals or not originals[row["name"]].is_file()]
     if gone:
         raise ValueError(f"{len(gone)} photographs of {prepared} are not in {raw} ({gone[0]!r} first): run `dvc repro`")
@@ -83,9 +97,7 @@ def read_photographs(prepared: Path, raw: Path, sides: Sequence[str]) -> Photogr
     digests = [digest(path.read_bytes()) for path in paths]
     # A photograph that is a group of its own carries its name as the group: that is no object that others show.
     groups = [{digest(row["group"].encode())} if row["group"] != row["name"] else set() for row in rows]
-    keys = [frozenset({own} | group) for own, group in zip(digests, groups, strict=True)]
-    classes = read_json(prepared / "summary.json")["classes"]
-    return Photographs(paths, [int(row["label"]) for row in rows], classes, digests, keys)
+    return rows, paths, digests, [frozenset({own} | group) for own, group in zip(digests, groups, strict=True)]
 
 
 def digest(content: bytes) -> str:

@@ -31,7 +31,7 @@ def pack(
 ) -> None:
     """Write the MLflow model of the checkpoint folder `student` into the folder `target`, which must not exist.
 
-    `known` are the keys of the photographs that it was trained on (`Photographs.known`), `max_pixels` the most that
+    `known` are the keys of the photographs that it was trained on (`held_out.learned_from`), `max_pixels` the most that
     a served image may have, `constraints` the file of exact versions, `model` what holds MLflow's ids. Raises
     FileNotFoundError or ValueError naming what cannot be used.
     """

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from filelock import FileLock
 
 from defectdistill.checkpoint import content_hash, read_config
-from defectdistill.evaluation.held_out import Photographs, read_photographs
+from defectdistill.evaluation.held_out import Photographs, learned_from, read_photographs
 from defectdistill.params import Params
 from defectdistill.places import scratch
 from defectdistill.registry.evidence import Evidence, gather
@@ -82,7 +82,7 @@ def create(client: "MlflowClient", name: str, evidence: Evidence, max_pixels: in
 
     run_id = evidence.run and Delivery(client).find(EXPERIMENT, evidence.run)  # a teammate's may be elsewhere
     params = {key: str(value) for key, value in evidence.params.items() if re.fullmatch(TAGGED, key)}
-    trained_on = read_photographs(PREPARED, RAW, ("train", "val")).known()
+    trained_on = learned_from(PREPARED, RAW)
     experiment_id = client.get_experiment_by_name(EXPERIMENT).experiment_id
     # Step by step, not by `log_model`: that would open the finished run again and move its end.
     logged = client.create_logged_model(experiment_id, "student", run_id, params=params, model_type="classifier")
