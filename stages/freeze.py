@@ -29,7 +29,8 @@ def main() -> None:
     source = Path("models/teacher")
     with stage_run("freeze", params.flat("freeze", "compute"), params.tracking.required) as run:
         network, config = load_teacher(source)
-        teacher = freeze(network, config, params.freeze.levels, params.freeze.class_maps).to(machine.device)
+        kept = {"strides": params.freeze.levels, "class_maps": params.freeze.class_maps}
+        teacher = freeze(network, config.unet3plus.model_dump(), **kept).to(machine.device)
         teacher.save(Path("models/frozen_teacher"))
         manifest = write_store(
             Path("data/teacher_features"),

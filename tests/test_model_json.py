@@ -9,7 +9,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from defectdistill import checkpoint, sections
+from defectdistill import checkpoint, model_sections, sections
 from defectdistill.distillation.frozen_teacher import FrozenTeacher, freeze
 from defectdistill.model_json import LARGEST_SIDE, LARGEST_WIDTH
 from defectdistill.models.segmenter import Segmenter
@@ -229,7 +229,7 @@ def test_one_kind_is_not_taken_for_another(good):
 
 
 def test_whatever_params_allow_can_be_loaded_again():
-    limits = {limit.le for limit in sections.Teacher.model_fields["width"].metadata if hasattr(limit, "le")}
+    limits = {limit.le for limit in model_sections.Teacher.model_fields["width"].metadata if hasattr(limit, "le")}
     assert limits == {LARGEST_WIDTH}
     limits = {limit.le for limit in sections.Prepare.model_fields["image_size"].metadata if hasattr(limit, "le")}
     assert max(limits) <= LARGEST_SIDE

@@ -28,7 +28,7 @@ from repository import (
 from defectdistill.checkpoint import content_hash
 
 # Modules that cannot change a result, and packages' empty files: no dependencies.
-LEFT_OUT = {"__init__.py", "params.py", "sections.py"}
+LEFT_OUT = {"__init__.py", "params.py", "sections.py", "model_sections.py"}
 
 # A command as somebody whom permissions bind: root, in a container for instance, may write anywhere.
 POWERS = "-dac_override,-dac_read_search"

@@ -4,7 +4,6 @@ The JSON stands in a file of its own because safetensors writes two or more meta
 process, which would break "same inputs, same bytes".
 """
 
-import json
 from pathlib import Path
 
 import torch
@@ -13,7 +12,7 @@ from safetensors.torch import load_file
 from safetensors.torch import save as serialise
 from torch import nn
 
-from defectdistill.data.tables import read_json
+from defectdistill.data.tables import read_json, write_json
 from defectdistill.files import digest, writing
 
 WEIGHTS, MODEL = "weights.safetensors", "model.json"
@@ -32,7 +31,7 @@ def save(folder: Path, state: dict[str, torch.Tensor], config: dict) -> None:
     weights = serialise({key: value.detach().cpu().contiguous() for key, value in state.items()})
     with writing(folder / WEIGHTS):
         (folder / WEIGHTS).write_bytes(weights)
-    (folder / MODEL).write_text(json.dumps(config, indent=2, sort_keys=True) + "\n")
+    write_json(folder / MODEL, config)
 
 
 def read_config(folder: Path) -> dict:

@@ -10,7 +10,7 @@ from typing import Any
 from pydantic import BaseModel, ValidationError, model_validator
 from ruamel.yaml import YAML, YAMLError
 
-from defectdistill import sections
+from defectdistill import model_sections, sections
 
 PARAMS = "params.yaml"
 
@@ -25,10 +25,10 @@ class Params(sections.Section):
     ingest: sections.Ingest
     prepare: sections.Prepare
     augment: sections.Augment
-    teacher: sections.Teacher
-    freeze: sections.Freeze
-    student: sections.Student
-    distill: sections.Distill
+    teacher: model_sections.Teacher
+    freeze: model_sections.Freeze
+    student: model_sections.Student
+    distill: model_sections.Distill
     evaluate: sections.Evaluate
     tracking: sections.Tracking
     registry: sections.Registry

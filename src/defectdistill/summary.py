@@ -7,7 +7,7 @@ from typing import Any
 
 from defectdistill.data.tables import write_table
 from defectdistill.evaluation.repeated import Comparison, Training, compare, plot_trainings
-from defectdistill.tracking.store import EXPERIMENT, connect, tracking_uri
+from defectdistill.tracking.store import EXPERIMENT, connect, finished_runs, tracking_uri
 
 SPLITS = ("prepare.fold", "prepare.seed")
 SEEDS = ("augment.seed", "teacher.seed", "student.seed")
@@ -44,10 +44,8 @@ def summary(metric: str, output: Path) -> Iterator[str]:
 
 def grouped(metric: str) -> list[tuple[dict[str, str], list[Any]]]:
     """Return (settings, runs) of all groups of at least two runs, the largest first."""
-    client = connect()
-    folder = client.get_experiment_by_name(EXPERIMENT).experiment_id
     groups: dict[frozenset, dict[tuple, Any]] = defaultdict(dict)
-    for run in every_run(client, folder):
+    for run in finished_runs(connect(), EXPERIMENT):
         if {metric, f"baseline/{metric}"} <= set(run.data.metrics):
             place = tuple(run.data.params.get(name) for name in SPLITS + SEEDS)
             settings = {
@@ -58,18 +56,6 @@ def grouped(metric: str) -> list[tuple[dict[str, str], list[Any]]]:
             groups[frozenset(settings.items())][place] = run  # oldest first: a later one takes its place
     found = [(dict(settings), list(runs.values())) for settings, runs in groups.items() if len(runs) > 1]
     return sorted(found, key=lambda group: (-len(group[1]), group[1][0].info.start_time))
-
-
-def every_run(client: Any, folder: str) -> Iterator[Any]:
-    """Yield the finished runs of an experiment, oldest first."""
-    token = None
-    while True:
-        order = ["attributes.start_time"]
-        page = client.search_runs([folder], "attributes.status = 'FINISHED'", order_by=order, page_token=token)
-        yield from page
-        token = page.token
-        if not token:
-            return
 
 
 def training_of(run: Any, metric: str) -> Training:

@@ -104,7 +104,10 @@ def written_with(folder, text):
     ]
     given |= {
         "title": text, "data": data | {"masks": data["masks"] | {"coding": text}, "near_duplicates": copies},
-        "leaks": {"learned_from": 9, "test": 2, "even": 0, "pairs": [copy | {"similarity": 0.9}]}, "predictions": rows,
+        "leaks": {
+            "unlabelled": True, "learned_from": 9, "test": 2, "even": 0, "pairs": [copy | {"similarity": 0.9}],
+        },
+        "predictions": rows,
         "results": made_results([text, "b"]), "figures": [(text, picture)],
         "trust_figures": {"calibration": [(text, picture)], "selective": [], "attention": []},
         "contact_sheets": [(text, picture)], "params": {f"a.{text}": text, "b": [text], "c": {text: text}},
@@ -144,10 +147,10 @@ def test_says_what_the_data_are(evil):
     assert "SYNTHETIC" not in text
 
 
-@pytest.mark.parametrize(("method", "words"), [("combined", True), ("masks", False)])
-def test_says_that_the_student_was_taught_on_unlabelled_images(tmp_path, method, words):
+@pytest.mark.parametrize("words", [True, False])
+def test_says_that_the_student_was_taught_on_unlabelled_images(tmp_path, words):
     given = arguments(tmp_path / "h", make_case(["ok", "bad"], 4, 3)) | {"histories": {}}
-    given["params"] = {"distill.unlabelled": True, "distill.method": method}
+    given["leaks"] = given["leaks"] | {"unlabelled": words}
     evaluate_models(tmp_path / "out", **given)
     text = " ".join(Page((tmp_path / "out/report.html").read_text()).text.split())
     assert ("how decided it is there says less" in text) == words

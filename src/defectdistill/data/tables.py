@@ -27,8 +27,9 @@ def write_table(path: Path, columns: Sequence[str], rows: Iterable[Sequence[obje
 
 
 def write_json(path: Path, value: object) -> None:
-    """Write `value` as JSON with sorted keys, indent 2 and a final newline."""
-    path.write_text(json.dumps(value, indent=2, sort_keys=True, ensure_ascii=False) + "\n", encoding="utf-8")
+    """Write `value` as JSON with sorted keys, indent 2 and a final newline; raises ValueError for NaN and infinity."""
+    text = json.dumps(value, indent=2, sort_keys=True, ensure_ascii=False, allow_nan=False)
+    path.write_text(text + "\n", encoding="utf-8")
 
 
 def read_json(path: Path) -> dict:

@@ -1,6 +1,5 @@
 """Ask the frozen teacher once about every image, and write down what it says (read by `feature_store`)."""
 
-import json
 import math
 from pathlib import Path
 
@@ -9,6 +8,7 @@ import torch
 from tqdm import tqdm
 
 from defectdistill.data.packed import contents, create_array, open_array, replaced_folder
+from defectdistill.data.tables import write_json
 from defectdistill.distillation.feature_store import MANIFEST
 from defectdistill.distillation.frozen_teacher import FrozenTeacher
 from defectdistill.models.normalise import normalise
@@ -40,7 +40,7 @@ def write_store(
                 "images": contents(images),
                 "arrays": write_features(partial / split, teacher, images, batch_size, autocast),
             }
-        (partial / MANIFEST).write_text(json.dumps(manifest, indent=2, sort_keys=True) + "\n")
+        write_json(partial / MANIFEST, manifest)
     return manifest
 
 

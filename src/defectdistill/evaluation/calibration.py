@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from scipy.optimize import minimize_scalar
+from scipy.special import softmax
 
 from defectdistill.evaluation.bootstrap import ratio, weighted_mean
 from defectdistill.evaluation.scores import checked, negative_log_likelihood
@@ -51,8 +52,7 @@ def fit_temperature(probs: np.ndarray, labels: np.ndarray) -> Temperature:
 def scaled(probs: np.ndarray, temperature: float) -> np.ndarray:
     """Return `softmax(ln p / T)`, which is `softmax(z / T)` of the logits: (N, K) → float64 (N, K)."""
     logits = np.log(np.maximum(checked_probs(probs), np.finfo(np.float64).tiny)) / temperature
-    powers = np.exp(logits - logits.max(axis=1, keepdims=True, initial=-np.inf))
-    return powers / powers.sum(axis=1, keepdims=True)
+    return softmax(logits, axis=1)
 
 
 def resampled_calibration(probs: np.ndarray, labels: np.ndarray, weights: np.ndarray) -> dict[str, np.ndarray]:

@@ -1,10 +1,10 @@
 """Everything that is said of a student beside its baseline, from their probabilities: scores, data, figures, report."""
 
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from defectdistill.data.tables import write_json
 from defectdistill.evaluation.figures import draw_figures, draw_trust
 from defectdistill.evaluation.gathered import MODELS, Pixels, Predicted
 from defectdistill.evaluation.measures import Chosen, choose
@@ -53,8 +53,8 @@ def evaluate_models(
         "test_images": len(test.names),
         "test_images_with_a_copy": len({pair["name"] for pair in leaks["pairs"]}),
     }
-    _write_json(output / "evaluate.json", results)
-    _write_json(output / "calibration.json", {model: calibration(choice) for model, choice in chosen.items()})
+    write_json(output / "evaluate.json", results)
+    write_json(output / "calibration.json", {model: calibration(choice) for model, choice in chosen.items()})
 
     write_plot_data(output / "plots", test.probs, test.labels, test.names, unlabelled.probs, unlabelled.names, classes)
     with remarked("Synthetic data: generated photographs" if data["synthetic"] else ""):
@@ -93,8 +93,3 @@ def calibration(chosen: Chosen) -> dict[str, Any]:
         "threshold": chosen.threshold,
         "target_accuracy": chosen.target,
     }
-
-
-def _write_json(path: Path, value: Mapping[str, Any]) -> None:
-    text = json.dumps(value, indent=2, sort_keys=True, ensure_ascii=False, allow_nan=False)
-    path.write_text(text + "\n", encoding="utf-8")

@@ -18,10 +18,10 @@ def find_leaks(prepared: Path, classes: Sequence[str], unlabelled: bool = False)
     """Return what of the test split has a near copy among what was learned from, whatever the split was made by.
 
     `prepared` is data/prepared, `classes` its class names; `unlabelled` says whether the student learned from the
-    photographs without a label that are not held out, besides those of training and validation. `learned_from` and
-    `test` are the numbers of photographs, `even` of them too even to be compared. `pairs` names a copy for each test
-    photograph that has any, in order of name: `name`, `label`, `other` (that was learned from), `other_label` (may be
-    empty), `split`, `relation`, `similarity`.
+    photographs without a label that are not held out, besides those of training and validation; it is returned too.
+    `learned_from` and `test` are the numbers of photographs, `even` of them too even to be compared. `pairs` names a
+    copy for each test photograph that has any, in order of name: `name`, `label`, `other` (that was learned from),
+    `other_label` (may be empty), `split`, `relation`, `similarity`.
     """
     sides = [*LEARNED_FROM, *[UNLABELLED] * unlabelled, TEST]
     indices = {side: read_index(prepared / side) for side in sides}
@@ -46,6 +46,7 @@ def find_leaks(prepared: Path, classes: Sequence[str], unlabelled: bool = False)
             }
         )
     return {
+        "unlabelled": unlabelled,
         "learned_from": int((~tested).sum()),
         "test": int(tested.sum()),
         "even": int((~fingerprints.any(axis=(1, 2))).sum()),

@@ -94,7 +94,6 @@ def write_report(
         figures=_embedded(figures),
         trust_figures={section: _embedded(group) for section, group in trust_figures.items()},
         contact_sheets=_embedded(contact_sheets),
-        taught_unlabelled=params.get("distill.unlabelled", False) and params.get("distill.method") != "masks",
         params=params,
         reproduce=reproduce,
     )

@@ -13,15 +13,15 @@ from defectdistill.models.normalise import normalise
 from defectdistill.models.unet3plus import UNet3Plus
 
 
-def load_teacher(folder: Path) -> tuple[UNet3Plus, dict]:
-    """Return the trained teacher of a checkpoint folder and the keywords that build it (without any weights).
+def load_teacher(folder: Path) -> tuple[UNet3Plus, Teacher]:
+    """Return the trained teacher of a checkpoint folder and its model.json.
 
     Raises FileNotFoundError or ValueError naming what does not fit.
     """
-    config = read_model_json(folder, Teacher).unet3plus
-    check_width(folder, config.width)
-    network = build(folder, lambda: UNet3Plus(**config.model_dump()))
-    return checkpoint.load_into(network, folder), config.model_dump()
+    config = read_model_json(folder, Teacher)
+    check_width(folder, config.unet3plus.width)
+    network = build(folder, lambda: UNet3Plus(**config.unet3plus.model_dump()))
+    return checkpoint.load_into(network, folder), config
 
 
 class Segmenter:
@@ -35,8 +35,8 @@ class Segmenter:
     @classmethod
     def load(cls, folder: str | Path, batch_size: int = 16) -> "Segmenter":
         """Load a checkpoint folder of a teacher; raises FileNotFoundError or ValueError naming what does not fit."""
-        channels = read_model_json(Path(folder), Teacher).channels
-        return cls(load_teacher(Path(folder))[0], channels, batch_size)
+        network, config = load_teacher(Path(folder))
+        return cls(network, config.channels, batch_size)
 
     def __call__(self, images: np.ndarray) -> np.ndarray:
         """uint8 RGB (N, S, S, 3) → bool (N, S, S), true where a defect of any class has a probability over one half."""

@@ -5,7 +5,9 @@ The store is an SQLite file at the repository's root unless MLFLOW_TRACKING_URI 
 
 import os
 import sqlite3
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from filelock import FileLock
@@ -57,6 +59,19 @@ def connect() -> Any:
             with sqlite3.connect(database) as connection:
                 connection.execute("PRAGMA journal_mode=WAL")  # three times faster with four writers
     return client
+
+
+def finished_runs(client: Any, experiment: str, tags: Mapping[str, str] = MappingProxyType({})) -> Iterator[Any]:
+    """Yield the finished runs of an experiment that carry these tags, oldest first, however many there are."""
+    wanted = [f"tags.`{name}` = '{value}'" for name, value in tags.items()]
+    query = " and ".join([*wanted, "attributes.status = 'FINISHED'"])
+    folder, token = client.get_experiment_by_name(experiment).experiment_id, None
+    while True:
+        page = client.search_runs([folder], query, order_by=["attributes.start_time"], page_token=token)
+        yield from page
+        token = page.token
+        if not token:
+            return
 
 
 def make_experiments(client: Any, artifacts: str | None) -> bool:

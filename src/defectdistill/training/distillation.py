@@ -123,6 +123,8 @@ def distilling_task(
         frozen = None
     else:
         stored = {split: {} for split in splits}
+        if not method.needs & {"maps", "scores"}:
+            frozen.decoder = None  # nobody would read what it says
     arrays = {split: {STORED + name: array for name, array in of.items()} for split, of in stored.items()}
     further = (unlabelled, arrays.pop(UNLABELLED)) if UNLABELLED in arrays else None
     end = settings["alpha_end"]
@@ -137,17 +139,16 @@ def names_of(needs: frozenset[str], strides: list[int]) -> list[str]:
     return [f"{name}{stride}" for name in levels for stride in strides] + [SCORES] * ("scores" in needs)
 
 
-def mask_arrays(folder: Path, classes: int, strides: list[int]) -> dict[str, np.ndarray]:
+def mask_arrays(folder: Path, classes: int, strides: list[int]) -> Arrays:
     """Return the true masks of a split in the form of class maps; all zero for images without a mask."""
-    rows, count = read_index(folder), len(open_array(folder / "images.npy"))
-    masked = [row for row, entry in enumerate(rows) if entry.get("mask_source", "none") != "none"]
-    side = open_array(folder / "images.npy").shape[1]
+    count, side = open_array(folder / "images.npy").shape[:2]
+    masked = [row for row, entry in enumerate(read_index(folder)) if entry.get("mask_source", "none") != "none"]
+    masks = open_array(folder / "masks.npy") if masked else None
     arrays = {}
     for stride in strides:
         small = -(-side // stride)
-        maps = np.zeros((count, small, small, classes + 1), dtype=np.float16)
+        arrays[f"{MAPS}{stride}"] = maps = np.zeros((count, small, small, classes + 1), dtype=np.float16)
         for row in masked:
-            mask = torch.from_numpy(np.array(open_array(folder / "masks.npy")[row]))
+            mask = torch.from_numpy(np.array(masks[row]))
             maps[row] = mask_map(mask.unsqueeze(0), classes, stride)[0].permute(1, 2, 0).numpy()
-        arrays[f"{MAPS}{stride}"] = maps
     return arrays

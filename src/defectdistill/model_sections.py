@@ -1,0 +1,137 @@
+"""The sections of `params.yaml` for teacher, student, and what passes between them; see `sections.py`."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field, model_validator
+
+from defectdistill.sections import Count, Name, NotNegative, Positive, Section, Seed
+
+Stride = Literal[1, 2, 4, 8, 16, 32]
+
+
+class Teacher(Section):
+    """The segmentation network and its training."""
+
+    encoder: Name
+    width: Annotated[int, Field(ge=1, le=512)]  # model_json.py refuses a wider one
+    weights: Name
+    target: Literal["binary", "classes"]
+    loss: Literal["ce", "ce_dice", "ce_dice_image"]
+    lr: Positive
+    schedule: Literal["constant", "cosine"]
+    weight_decay: NotNegative
+    batch_size: Count
+    epochs: Count
+    patience: Count
+    seed: Seed
+
+    @model_validator(mode="after")
+    def knows_the_image(self) -> "Teacher":
+        """Only a teacher that tells classes apart can be asked for an image's class."""
+        if self.target == "binary" and self.loss == "ce_dice_image":
+            raise ValueError("loss ce_dice_image asks for an image's class: choose target classes, or loss ce_dice")
+        return self
+
+    @model_validator(mode="after")
+    def has_such_weights(self) -> "Teacher":
+        """ImageNet weights exist for the library's encoders only."""
+        if self.encoder == "plain" and self.weights == "imagenet":
+            raise ValueError("encoder plain has no ImageNet weights: choose another encoder (resnet34) or weights none")
+        return self
+
+
+class Freeze(Section):
+    """Which levels of the teacher are kept, whether its class maps too, and whether what they say is stored."""
+
+    levels: Annotated[list[Stride], Field(min_length=1)]
+    class_maps: bool
+    store: Literal["auto", "always", "never"]
+    store_limit_gb: NotNegative
+    batch_size: Count
+
+
+class Student(Section):
+    """The classifier and its training, shared by `baseline` and `distill`."""
+
+    arch: Name
+    weights: Name
+    lr: Positive
+    min_lr: NotNegative
+    warmup: NotNegative
+    weight_decay: NotNegative
+    label_smoothing: Annotated[float, Field(ge=0, lt=1)]
+    batch_size: Annotated[int, Field(ge=2)]
+    epochs: Count
+    patience: Count
+    seed: Seed
+
+    @model_validator(mode="after")
+    def warms_up_in_time(self) -> "Student":
+        """The warm-up must end before the training does."""
+        if self.warmup >= self.epochs:
+            raise ValueError(f"warmup = {self.warmup} must be smaller than epochs = {self.epochs}")
+        return self
+
+    @model_validator(mode="after")
+    def decays(self) -> "Student":
+        """The rate falls from lr to min_lr."""
+        if self.min_lr > self.lr:
+            raise ValueError(f"min_lr = {self.min_lr} must not be larger than lr = {self.lr}")
+        return self
+
+
+class Terms(Section):
+    """The terms of the fused feature loss."""
+
+    mse: bool
+    cosine: bool
+    ssim: bool
+
+
+class Weights(Section):
+    """What each part of the method `combined` is multiplied by; 0 switches it off."""
+
+    feature_fusion: NotNegative
+    class_map: NotNegative
+    soft_targets: NotNegative
+
+
+class Distill(Section):
+    """How the teacher's knowledge reaches the student."""
+
+    method: Literal["combined", "feature_fusion", "class_map", "soft_targets", "masks"]
+    weights: Weights
+    unlabelled: bool
+    levels: Annotated[list[Stride], Field(min_length=1)]
+    temperature: Positive
+    terms: Terms
+    beta: NotNegative
+    gamma: NotNegative
+    align: bool
+    schedule: Literal["ramp", "fixed"]
+    alpha_start: NotNegative
+    alpha_end: NotNegative
+
+    @model_validator(mode="after")
+    def has_a_term(self) -> "Distill":
+        """A loss without terms distils nothing."""
+        if not any(self.terms.model_dump().values()):
+            raise ValueError("every one of distill.terms is off: nothing would be distilled; switch one on")
+        return self
+
+    @model_validator(mode="after")
+    def has_a_part(self) -> "Distill":
+        """A sum without parts distils nothing."""
+        if self.method == "combined" and not any(self.weights.model_dump().values()):
+            raise ValueError("every one of distill.weights is 0: nothing would be distilled; raise one")
+        return self
+
+    def teaches_unlabelled(self) -> bool:
+        """Whether the student learns from photographs without a label: masks say nothing of them."""
+        return self.unlabelled and self.method != "masks"
+
+    def parts(self) -> set[str]:
+        """Return the methods that take part."""
+        if self.method != "combined":
+            return {self.method}
+        return {name for name, weight in self.weights.model_dump().items() if weight > 0}
