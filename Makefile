@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: install repro crossval test test-slow audit ui clean
+.PHONY: install repro crossval declare test test-slow audit ui clean
 
 install: .venv/.installed  ## make .venv with everything that the pipeline needs
 
@@ -28,6 +28,9 @@ crossval: install  ## train on every fold (FOLDS=5) and seed (SEEDS="0 1 2"), th
 	done; done
 	dvc exp run --run-all
 	defectdistill summary
+
+declare: install  ## write into every dvc.yaml the modules that its stages import
+	python tools/declare.py
 
 test: .venv/.installed-dev  ## lint, and all tests
 	ruff check .

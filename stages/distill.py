@@ -10,18 +10,19 @@ from defectdistill.data.batches import image_batches
 from defectdistill.data.tables import read_json
 from defectdistill.models.students import classifier_config
 from defectdistill.params import Params, load_params
+from defectdistill.places import place
 from defectdistill.processes import is_main_process
 from defectdistill.stage import run_stage
 from defectdistill.tracking.runs import stage_run
 from defectdistill.training.classification import classification_task
 from defectdistill.training.compute import set_up
-from defectdistill.training.fit import fit
+from defectdistill.training.fit import LIMITS, fit
 from defectdistill.training.once import Work, train_once
 
-SPLITS, MORE = {"train": Path("data/augmented"), "val": Path("data/prepared/val")}, Path("data/augmented_unlabelled")
-SUMMARY = Path("data/prepared/summary.json")
-FEATURES, TEACHER, FROZEN = Path("data/teacher_features"), Path("models/teacher"), Path("models/frozen_teacher")
-STAGE = sys.argv[1]
+DATA, BY = place("--data") / "data", place("--teacher")
+SPLITS, MORE = {"train": DATA / "augmented", "val": DATA / "prepared/val"}, DATA / "augmented_unlabelled"
+SUMMARY, STAGE = DATA / "prepared/summary.json", sys.argv[1]
+FEATURES, TEACHER, FROZEN = BY / "data/teacher_features", BY / "models/teacher", BY / "models/frozen_teacher"
 MODEL, METRICS = Path("models", {"baseline": "baseline", "distill": "student"}[STAGE]), Path("metrics", STAGE)
 OUTPUTS = (str(MODEL), str(METRICS), f"metrics/runs/{STAGE}.json")
 
@@ -38,9 +39,8 @@ def train(params: Params, work: Work) -> None:
         loading = {"batch_size": settings.batch_size, "on_gpu": machine.on_gpu}
         train = image_batches(SPLITS["train"], seed=settings.seed, extra=stored.get("train"), further=more, **loading)
         val = image_batches(SPLITS["val"], extra=stored.get("val"), **loading)
-        limits = settings.model_dump(include={"epochs", "patience", "seed"})
-        kept = {"folder": work.folder, "history": METRICS / "history.csv", "on_epoch": run.log_epoch}
-        fit(task, train, val, machine=machine, monitor=("val_loss", "min"), **limits, **kept)
+        kept = settings.model_dump(include=LIMITS) | {"folder": work.folder, "history": METRICS / "history.csv"}
+        fit(task, train, val, machine=machine, monitor=("val_loss", "min"), on_epoch=run.log_epoch, **kept)
         if is_main_process():
             config = classifier_config(settings.arch, summary["classes"], summary["size"], summary["resize"])
             checkpoint.save(MODEL, task.student.state_dict(), config)
@@ -50,10 +50,10 @@ def train(params: Params, work: Work) -> None:
 
 def main() -> None:
     """Read the images (and the teacher's features), write the model and its history."""
-    params, inputs, sections = load_params(), [*SPLITS.values(), SUMMARY], ["student", "compute"]
-    if STAGE == "distill":
-        inputs, sections = [*inputs, MORE, FEATURES / "manifest.json", TEACHER, FROZEN], [*sections, "distill"]
-    train_once(STAGE, params.flat(*sections), inputs, OUTPUTS, lambda work: train(params, work))
+    params, taught = load_params(), STAGE == "distill"
+    inputs = [*SPLITS.values(), SUMMARY, *([MORE, FEATURES / "manifest.json", TEACHER, FROZEN] if taught else [])]
+    settings = params.flat("student", "compute", *["distill"] * taught)
+    train_once(STAGE, settings, inputs, OUTPUTS, lambda work: train(params, work))
 
 
 if __name__ == "__main__":

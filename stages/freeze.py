@@ -10,14 +10,16 @@ from defectdistill.distillation.feature_writer import write_store
 from defectdistill.distillation.frozen_teacher import freeze
 from defectdistill.models.segmenter import load_teacher
 from defectdistill.params import load_params
+from defectdistill.places import place
 from defectdistill.stage import run_stage
 from defectdistill.tracking.runs import stage_run
 from defectdistill.training.compute import set_up
 
+DATA = place("--data") / "data"
 SPLITS = {
-    "train": Path("data/augmented"),
-    "val": Path("data/prepared/val"),
-    "unlabelled": Path("data/augmented_unlabelled"),
+    "train": DATA / "augmented",
+    "val": DATA / "prepared/val",
+    "unlabelled": DATA / "augmented_unlabelled",
 }
 OUTPUTS = ("models/frozen_teacher", "data/teacher_features", "metrics/runs/freeze.json")
 

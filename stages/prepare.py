@@ -12,12 +12,13 @@ from defectdistill.data.packed import labels_of, open_array
 from defectdistill.data.prepare import prepare
 from defectdistill.evaluation.contact_sheet import contact_sheet
 from defectdistill.params import load_params
+from defectdistill.places import place
 from defectdistill.stage import run_stage
 from defectdistill.tracking.runs import stage_run
 
 OUTPUTS = ("data/prepared", "metrics/prepare", "metrics/runs/prepare.json")
 SHOWN = 8
-PREPARED, SHEET = Path("data/prepared"), Path("metrics/prepare/contact_sheet.png")
+RAW, PREPARED, SHEET = place("--data") / "data/raw", Path("data/prepared"), Path("metrics/prepare/contact_sheet.png")
 
 
 def main() -> None:
@@ -27,7 +28,7 @@ def main() -> None:
     val, test = params.prepare.val_fraction, params.prepare.test_fraction
     with stage_run("prepare", params.flat("prepare"), params.tracking.required) as run:
         fractions = (1 - val - test, val, test)
-        summary = prepare(Path("data/raw"), PREPARED, params.prepare.image_size, fractions=fractions, **settings)
+        summary = prepare(RAW, PREPARED, params.prepare.image_size, fractions=fractions, **settings)
         draw(summary)
         run.log_metrics({f"images/{split}": sum(counts.values()) for split, counts in summary["counts"].items()})
         run.log_artifacts(PREPARED / "summary.json")
@@ -35,6 +36,8 @@ def main() -> None:
         run.log_artifacts(PREPARED / TABLE)
     print(f"masks read as {summary['masks']['coding']}; {summary['protocol']}: {summary['counts']}")
     print(message(summary["near_duplicates"]))
+    if summary["divided"] != "grouped":
+        print(f"WARNING: the scores will flatter (prepare.protocol: {summary['divided']}); see the report")
 
 
 def draw(summary: dict) -> None:

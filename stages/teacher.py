@@ -12,15 +12,17 @@ from defectdistill.evaluation.mask_sheet import mask_sheet
 from defectdistill.models.segmenter import Segmenter
 from defectdistill.models.unet3plus import teacher_config
 from defectdistill.params import Params, load_params
+from defectdistill.places import place
 from defectdistill.processes import is_main_process
 from defectdistill.stage import run_stage
 from defectdistill.tracking.runs import stage_run
 from defectdistill.training.compute import set_up
-from defectdistill.training.fit import fit
+from defectdistill.training.fit import LIMITS, fit
 from defectdistill.training.once import Work, train_once
 from defectdistill.training.segmentation import segmentation_task, warn_of_nothing_found
 
-TRAIN, VAL, SUMMARY = Path("data/augmented"), Path("data/prepared/val"), Path("data/prepared/summary.json")
+DATA = place("--data") / "data"
+TRAIN, VAL, SUMMARY = DATA / "augmented", DATA / "prepared/val", DATA / "prepared/summary.json"
 MODEL, METRICS = Path("models/teacher"), Path("metrics/teacher")
 OUTPUTS = ("models/teacher", "metrics/teacher", "metrics/runs/teacher.json")
 
@@ -34,7 +36,7 @@ def train(params: Params, work: Work) -> None:
         every = settings.loss == "ce_dice_image"  # images without a mask teach this loss something too
         train = mask_batches(TRAIN, settings.batch_size, settings.seed, machine.on_gpu, every)
         val = mask_batches(VAL, settings.batch_size, None, machine.on_gpu, every)
-        limits = settings.model_dump(include={"epochs", "patience", "seed"})
+        limits = settings.model_dump(include=LIMITS)
         kept = {"folder": work.folder, "history": METRICS / "history.csv", "on_epoch": run.log_epoch}
         history = fit(task, train, val, machine=machine, monitor=("val_soft_dice", "max"), **limits, **kept)
         if is_main_process():

@@ -5,6 +5,7 @@ import re
 from pathlib import Path
 
 import pytest
+from declare import as_declared
 from dvc.repo import Repo
 from repository import PROJECT, STAGES, YAML_12, environment, make_repository, set_params
 
@@ -137,6 +138,15 @@ def test_a_stage_declares_the_sections_that_it_reads():
         if name == "baseline":
             read.discard("distill")  # under `if stage == "distill"`
         assert read == declared, name
+
+
+PIPELINES = ["dvc.yaml", *sorted(str(path.relative_to(PROJECT)) for path in PROJECT.glob("pipelines/*/dvc.yaml"))]
+
+
+@pytest.mark.parametrize("path", PIPELINES)
+def test_every_pipeline_declares_what_its_stages_import(path):
+    declared = (PROJECT / path).read_text(encoding="utf-8")
+    assert as_declared(PROJECT / path) == declared, "run `make declare`"
 
 
 def test_stages_stay_small():

@@ -99,7 +99,7 @@ class Weights(Section):
 class Distill(Section):
     """How the teacher's knowledge reaches the student."""
 
-    method: Literal["combined", "feature_fusion", "class_map", "soft_targets", "masks"]
+    method: Literal["combined", "feature_fusion", "class_map", "soft_targets", "masks", "none"]
     weights: Weights
     unlabelled: bool
     levels: Annotated[list[Stride], Field(min_length=1)]
@@ -127,8 +127,8 @@ class Distill(Section):
         return self
 
     def teaches_unlabelled(self) -> bool:
-        """Whether the student learns from photographs without a label: masks say nothing of them."""
-        return self.unlabelled and self.method != "masks"
+        """Whether the student learns from photographs without a label: only a teacher says something of them."""
+        return self.unlabelled and self.method not in ("masks", "none")
 
     def parts(self) -> set[str]:
         """Return the methods that take part."""

@@ -1,7 +1,19 @@
-"""Where things live that are no stage's output: at the root of the main repository, also for a copy of it."""
+"""Where things live: what a stage reads, and what is no stage's output (at the main repository's root)."""
 
+import argparse
 import os
 from pathlib import Path
+
+
+def place(option: str) -> Path:
+    """Return the folder that a stage's command line gives with `option`, else the working directory.
+
+    A pipeline in another folder reads with `--data` what was prepared elsewhere, with `--teacher` what was trained
+    there; a stage writes into the working directory, and reads `params.yaml` there.
+    """
+    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    parser.add_argument(option, type=Path, default=Path(), dest="folder")
+    return parser.parse_known_args()[0].folder
 
 
 def root() -> Path:

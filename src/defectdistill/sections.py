@@ -61,6 +61,7 @@ class Prepare(Section):
     masks: Literal["given", "threshold", "given_else_threshold"]
     mask_coding: Literal["auto", "binary", "zero_one", "grey", "labels", "palette", "colours"]
     mask_table: dict[str, int | list[int]] | None
+    protocol: Literal["grouped", "random", "after_augmentation"]
     val_fraction: Annotated[float, Field(gt=0, lt=1)]
     test_fraction: Annotated[float, Field(gt=0, lt=1)]
     seed: Seed

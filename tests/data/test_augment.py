@@ -3,7 +3,7 @@ import pytest
 import torch
 from torchvision.transforms import v2
 
-from defectdistill.data.augment import augment, augment_one, copy_seed, table3
+from defectdistill.data.augment import PUBLISHED, augment, augment_one, copy_seed, table3
 from defectdistill.data.packed import read_index
 from defectdistill.data.tables import write_table
 
@@ -25,8 +25,8 @@ def source(path, names, size=32):
     images = np.stack([np.random.default_rng(int(name)).integers(0, 256, (size, size, 3), np.uint8) for name in names])
     np.save(path / "images.npy", images)
     np.save(path / "masks.npy", (images[..., 0] > 128).astype(np.uint8) * 2)
-    rows = [(name, 1, name, "given") for name in names]
-    write_table(path / "index.csv", ("name", "label", "group", "mask_source"), rows)
+    rows = [(name, 1, name, "given", 0) for name in names]
+    write_table(path / "index.csv", ("name", "label", "group", "mask_source", "copy"), rows)
     return path
 
 
@@ -53,6 +53,19 @@ def test_the_transforms_are_those_of_table_3_in_order():
     assert list(jitter.hue) == [-0.08, 0.08]
     assert (crop.size, set(crop.padding)) == ((224, 224), {4})
     assert (list(blur.kernel_size), list(blur.sigma)) == ([3, 3], [0.1, 1.5])
+
+
+def test_the_published_settings_are_the_papers():
+    assert PUBLISHED == PAPER
+
+
+def test_copies_that_were_made_before_are_taken_as_they_are(tmp_path):
+    folder = source(tmp_path / "train", ["1", "2"])
+    rows = [("1", 1, "1", "given", 3), ("2", 1, "2", "given", 0)]
+    write_table(folder / "index.csv", ("name", "label", "group", "mask_source", "copy"), rows)
+    augment(folder, tmp_path / "out", copies=3, seed=0, **PAPER)
+    assert [row["copy"] for row in read_index(tmp_path / "out")] == ["3", "0"]
+    np.testing.assert_array_equal(np.load(tmp_path / "out/images.npy"), np.load(folder / "images.npy"))
 
 
 def test_the_original_comes_first_and_then_its_copies(tmp_path):

@@ -87,6 +87,7 @@ def test_arrays_index_and_summary(tmp_path):
         "classes": list(CLASSES),
         "size": 16,
         "resize": "squash",
+        "divided": "grouped",
         "protocol": "stratified 70/15/15 by group, seed 0",
         "counts": {
             "train": dict.fromkeys(CLASSES, 7),

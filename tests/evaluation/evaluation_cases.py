@@ -57,7 +57,8 @@ def make_case(classes: list[str], images: int, unlabelled: int) -> dict[str, Any
         "pixels": make_pixels(generator, images),
         "data": {
             "source": "folder", "synthetic": False, "classes": classes, "size": 64, "resize": "squash",
-            "protocol": "stratified by class, 70 / 15 / 15", "groups": 90, "unlabelled": unlabelled, "rejected": 2,
+            "divided": "grouped", "protocol": "stratified by class, 70 / 15 / 15",
+            "groups": 90, "unlabelled": unlabelled, "rejected": 2,
             "counts": {"test": counts, "train": dict.fromkeys(classes, 20), "val": dict.fromkeys(classes, 4)},
             "masks": {"coding": "0/255", "given": 80, "threshold": 7, "none": 3, "empty_on_defect": 1},
             "near_duplicates": {

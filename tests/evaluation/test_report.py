@@ -50,6 +50,21 @@ def test_everything_from_the_user_is_escaped(evil):
     assert "A <b>title</b>" in page.text
 
 
+@pytest.mark.parametrize(
+    ("protocol", "heading"), [("random", "DIVIDED AT RANDOM"), ("after_augmentation", "DIVIDED AFTER AUGMENTATION")]
+)
+def test_a_protocol_that_flatters_is_said_in_red(tmp_path, protocol, heading):
+    given = minimal()
+    write_report(tmp_path / "honest.html", **given)
+    write_report(tmp_path / "report.html", **given | {"data": given["data"] | {"divided": protocol}})
+    honest, page = (Page((tmp_path / name).read_text(encoding="utf-8")).text for name in ("honest.html", "report.html"))
+    assert heading in page
+    assert "pipelines/cable_protocols measures by how much" in page
+    assert "images of one group may be on several sides of the split" in page
+    assert heading not in honest
+    assert "images of one group are never on two sides of the split" in honest
+
+
 ATTACKS = [
     "<script>alert(1)</script>",
     '"><img src=x onerror=alert(1)>',

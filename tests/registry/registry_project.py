@@ -48,7 +48,7 @@ def make_data(folder: Path) -> None:
     for side, entries in sides.items():
         write_side(folder, side, entries)
     write_unlabelled(folder, [])
-    write_json(folder / "data/prepared/summary.json", {"classes": CLASSES})
+    write_json(folder / "data/prepared/summary.json", {"classes": CLASSES, "divided": "grouped"})
     write_params(folder)
 
 

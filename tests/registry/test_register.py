@@ -269,7 +269,7 @@ def test_a_champion_that_cannot_be_scored_stays_and_it_is_said_why(project, dama
         write_side(project, "test", entries_of(project, "test"))
         register(project)
         renamed = ["crack", "dent", "flame"]
-        (project / "data/prepared/summary.json").write_text(json.dumps({"classes": renamed}))
+        (project / "data/prepared/summary.json").write_text(json.dumps({"classes": renamed, "divided": "grouped"}))
         write_student(project, 0, classes=renamed)
         results = json.loads((project / "metrics/evaluate.json").read_text())
         measured = registry.read_photographs(registry.PREPARED, registry.RAW, ("test",)).scores(registry.MODEL)
@@ -306,9 +306,15 @@ def edited_with_its_lock(folder):
     write_lock(folder, {})
 
 
+def divided_at_random(folder):
+    file = folder / "data/prepared/summary.json"
+    file.write_text(json.dumps(json.loads(file.read_text()) | {"divided": "random"}))
+
+
 @pytest.mark.parametrize(
     ("spoil", "message"),
     [
+        (divided_at_random, r"prepare\.protocol = 'random': .* the score would flatter"),
         (without("models/student/model.json"), r"model\.json is missing"),
         (without("models/student/weights.safetensors"), r"models/student.* not found"),
         (without("metrics/evaluate.json"), r"metrics/evaluate\.json is missing: run `dvc repro`"),

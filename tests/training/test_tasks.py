@@ -268,6 +268,7 @@ def test_an_unknown_method_lists_the_known_ones(store):
         ("class_map", {"class_map"}),
         ("soft_targets", {"soft_targets"}),
         ("masks", {"class_map"}),
+        ("none", set()),
     ],
 )
 @pytest.mark.parametrize("kept", ["store", "nothing_stored"])
@@ -278,7 +279,7 @@ def test_every_method_learns_stored_or_asked(store, method, terms, kept):
     assert terms | {"distillation"} == {
         name.removeprefix("train_") for name in history[0] if name.removeprefix("train_") in ALL_TERMS
     }
-    if method != "soft_targets":  # this teacher has no opinion of an image that could be learned
+    if method not in ("soft_targets", "none"):  # this teacher has no opinion of an image that could be learned
         assert history[-1]["train_class_map"] < history[0]["train_class_map"]
 
 
@@ -332,6 +333,23 @@ def test_true_masks_take_the_teachers_place(store):
     )
     _, arrays = distil(store, method="masks")
     assert [float(each.sum()) for each in arrays[f"{STORED}class_map8"]] == [16.0] + [0.0] * 7
+
+
+def test_without_a_method_a_student_learns_what_a_classifier_learns(store):
+    plain = classifier()
+    task, arrays = distil(store, method="none", unlabelled=True)
+    assert (task.teacher, set(arrays)) == (None, {"image", "label", "mask"} & set(arrays))
+    task.student.load_state_dict(plain.student.state_dict())
+    history, expected = train(task, arrays, 2), train(plain, arrays, 2)
+    assert [row["val_loss"] for row in history] == [row["val_loss"] for row in expected]
+    assert {row["train_distillation"] for row in history} == {0.0}
+
+
+@pytest.mark.parametrize("method", ["masks", "none"])
+def test_what_asks_no_teacher_does_not_learn_from_photographs_without_a_label(store, method):
+    wanted = DISTILL | {"method": method, "unlabelled": True}
+    given = (store / "features", store / "teacher", {"train": store}, store)
+    assert distilling_task(classifier(), wanted, *given)[2] is None
 
 
 def test_bf16_and_channels_last_learn_too(store):

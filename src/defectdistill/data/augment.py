@@ -16,6 +16,18 @@ from tqdm import tqdm
 from defectdistill.data.packed import INDEX, create_array, open_array
 from defectdistill.data.tables import read_columns, read_table, write_table
 
+# Table 3 as it stands in the paper, in `table3`'s terms.
+PUBLISHED = {
+    "rotation": 15.0,
+    "flip": 0.5,
+    "brightness": 0.15,
+    "contrast": 0.15,
+    "saturation": 0.15,
+    "hue": 0.08,
+    "padding": 4,
+    "blur": 1.5,
+}
+
 
 def table3(
     size: int,
@@ -68,11 +80,14 @@ def augment(source: Path, output: Path, copies: int, seed: int, **settings: floa
     """Write each image of `source` and `copies` changed ones into `output`, as packed arrays, with their masks if any.
 
     `source` is a folder of `prepare`; unlabelled images that show an object of another split are left out. Rows stand
-    in the order original, copy 1 … copy n, image after image; index.csv gains the column `copy` (0 = the original).
-    `settings` are those of `table3`.
+    in the order original, copy 1 … copy n, image after image, which index.csv's column `copy` says (0 = the original).
+    Where `prepare` has made copies before it divided them, they are taken as they are, and none are added. `settings`
+    are those of `table3`.
     """
     images, index = open_array(source / "images.npy"), read_table(source / INDEX)
     rows = [row for row, entry in enumerate(index) if not entry.get("held_out")]
+    made_before = any(entry.get("copy", "0") != "0" for entry in index)
+    copies = 0 if made_before else copies
     masks = open_array(source / "masks.npy") if (source / "masks.npy").exists() else None
     transforms, each = table3(images.shape[1], **settings), copies + 1
     output.mkdir(parents=True, exist_ok=True)
@@ -89,6 +104,7 @@ def augment(source: Path, output: Path, copies: int, seed: int, **settings: floa
                 pair = augment_one(*original, transforms, copy_seed(seed, index[row]["name"], copy))
             for array, part in zip(written, pair, strict=False):
                 array[position * each + copy] = part
-    columns = [column for column in read_columns(source / INDEX) if column != "held_out"]
-    copied = [[*(index[row][column] for column in columns), copy] for row in rows for copy in range(each)]
+    columns = [column for column in read_columns(source / INDEX) if column not in ("held_out", "copy")]
+    numbers = [[entry["copy"]] if made_before else range(each) for entry in index]
+    copied = [[*(index[row][column] for column in columns), copy] for row in rows for copy in numbers[row]]
     write_table(output / INDEX, [*columns, "copy"], copied)

@@ -16,7 +16,8 @@ from defectdistill.data.label_maps import LabelMaps
 from defectdistill.data.masks import Table
 from defectdistill.data.packed import create_array
 from defectdistill.data.preprocess import resize as resize_image
-from defectdistill.data.split import SIDES, fold_split, grouped_split
+from defectdistill.data.protocol import copied, described, divide
+from defectdistill.data.split import SIDES
 from defectdistill.data.tables import inside, read_json, read_table, write_json, write_table
 from defectdistill.files import digest
 
@@ -32,18 +33,19 @@ def prepare(
     fractions: Sequence[float],
     seed: int,
     near_duplicates: bool,
+    protocol: str = "grouped",
     folds: int = 0,
     fold: int = 0,
 ) -> dict:
     """Write the arrays of `data/prepared` from what `ingest.write_raw` left in `raw`; return the summary also written.
 
     `size` in pixels, `resize`, `masks`, `mask_coding` as in `LabelMaps`, `mask_table` as in `masks.resolve_table`,
-    `fractions` and `seed` as in `split.grouped_split`, or with `folds` above 0 `fold` as in `split.fold_split`;
-    with `near_duplicates` the copies of one photograph, those without a label too, are found and put into one group.
-    Written are `train/`, `val/`, `test/` with `images.npy`
-    uint8 (N,S,S,3) RGB, `masks.npy` uint8 (N,S,S) label maps and `index.csv` (name, label as class index, group,
-    mask_source given, threshold or none), in order of name; `unlabelled/` with `images.npy` and `index.csv` (name,
-    group, held_out: val or test where it shows an object of that split, so that nobody learns from it);
+    `protocol`, `fractions`, `seed`, `folds` and `fold` as in `protocol.divide`; with `near_duplicates` the copies of
+    one photograph, those without a label too, are found and put into one group.
+    Written are `train/`, `val/`, `test/` with `images.npy` uint8 (N,S,S,3) RGB, `masks.npy` uint8 (N,S,S) label maps
+    and `index.csv` (name, label as class index, group, mask_source given, threshold or none, copy: 0 for a photograph),
+    in order of name; `unlabelled/` with `images.npy` and `index.csv` (name, group, held_out: val or test where it shows
+    an object of that split, so that nobody learns from it);
     `near_duplicates.csv` as `Copies.table`; `empty_masks.csv` (name, label) as `LabelMaps.empty_on_defect`;
     `summary.json`, whose `sha256` names what is learned from. Raises `DataError` for settings or data that cannot be
     used.
@@ -55,13 +57,12 @@ def prepare(
     for row, group in zip(rows, copies.groups(), strict=True):
         row["group"] = group
     unlabelled = [row for row in rows if not row["label"]]
-    names = [row["label"] for row in labelled], [row["group"] for row in labelled]
     with _naming(copies.summary()):
-        sides = fold_split(*names, folds, fold, seed) if folds else grouped_split(*names, fractions, seed)
-    with tqdm(total=len(rows), desc="prepare", unit=" images", disable=None) as progress:
+        labelled, sides = divide(labelled, protocol, fractions, seed, folds, fold)
+    with tqdm(total=len(labelled) + len(unlabelled), desc="prepare", unit=" images", disable=None) as progress:
         for name in SIDES:
             chosen = [row for row, side in zip(labelled, sides, strict=True) if side == name]
-            _write_side(chosen, raw, output / name, label_maps, progress)
+            _write_side(chosen, raw, output / name, label_maps, seed, progress)
         held_out = {row["group"]: side for row, side in zip(labelled, sides, strict=True) if side != "train"}
         _write_unlabelled(unlabelled, held_out, raw, output / "unlabelled", size, resize, progress)
     label_maps.check()
@@ -69,9 +70,8 @@ def prepare(
     copies.write(output)
     write_table(output / "empty_masks.csv", ("name", "label"), label_maps.empty_on_defect())
     near = {"searched": near_duplicates, **copies.summary()}
-    how = f"fold {fold} of 0 to {folds - 1}" if folds else "/".join(f"{100 * share:g}" for share in fractions)
-    protocol = f"stratified {how} by group, seed {seed}"
-    summary = _summary(raw, output, labelled, sides) | {"protocol": protocol, "near_duplicates": near}
+    words = described(protocol, fractions, seed, folds, fold)
+    summary = _summary(raw, output, labelled, sides) | {"divided": protocol, "protocol": words, "near_duplicates": near}
     summary |= {"unlabelled": len(unlabelled), **label_maps.summary()}
     write_json(output / "summary.json", summary)
     return summary
@@ -117,7 +117,9 @@ def _counts(rows: list[dict[str, str]], sides: Sequence[str]) -> dict[str, dict[
     return {side: {label: counts[side, label] for label in sorted({row["label"] for row in rows})} for side in SIDES}
 
 
-def _write_side(rows: list[dict[str, str]], raw: Path, folder: Path, label_maps: LabelMaps, progress: tqdm) -> None:
+def _write_side(
+    rows: list[dict[str, str]], raw: Path, folder: Path, label_maps: LabelMaps, seed: int, progress: tqdm
+) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     size = label_maps.size
     images = create_array(folder / "images.npy", np.uint8, (len(rows), size, size, 3))
@@ -125,11 +127,12 @@ def _write_side(rows: list[dict[str, str]], raw: Path, folder: Path, label_maps:
     index = []
     for position, row in enumerate(rows):
         image = decode_image(inside(raw, row["image"]).read_bytes())
-        images[position] = resize_image(image, size, label_maps.resize)
-        masks[position], source = label_maps.make(row, image.shape[:2], images[position])
-        index.append((row["name"], label_maps.classes.index(row["label"]), row["group"], source))
+        small = resize_image(image, size, label_maps.resize)
+        mask, source = label_maps.make(row, image.shape[:2], small)
+        images[position], masks[position] = copied(row, small, mask, seed)
+        index.append((row["name"], label_maps.classes.index(row["label"]), row["group"], source, row["copy"]))
         progress.update()
-    write_table(folder / "index.csv", ("name", "label", "group", "mask_source"), index)
+    write_table(folder / "index.csv", ("name", "label", "group", "mask_source", "copy"), index)
 
 
 def _write_unlabelled(

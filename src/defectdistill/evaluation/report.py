@@ -15,7 +15,7 @@ from defectdistill.evaluation.gathered import MODELS
 from defectdistill.evaluation.measures import Chosen
 from defectdistill.evaluation.plot_style import heading, readable
 from defectdistill.evaluation.report_trust import attention_section, calibration_section, selective_section
-from defectdistill.evaluation.report_words import number, signed, span, verdict
+from defectdistill.evaluation.report_words import flattery, number, signed, span, verdict
 from defectdistill.evaluation.scores import metric_names
 
 Figures = Sequence[tuple[str, Path]]
@@ -74,6 +74,7 @@ def write_report(
         title=title,
         data=data,
         leaks=leaks,
+        flattery=flattery(data["divided"]),
         leaked=len({pair["name"] for pair in leaks["pairs"]}),
         splits=_splits(data),
         count_rows=_count_rows(data),

@@ -31,6 +31,28 @@ def verdict(
     return f"{first} {worth} the models differ on {differing} {noun} ({split}): {judged}"
 
 
+_FLATTERY = {
+    "random": (
+        "DIVIDED AT RANDOM",
+        "Photographs of one object, and near copies, may lie in training and test alike (prepare.protocol: random).",
+    ),
+    "after_augmentation": (
+        "DIVIDED AFTER AUGMENTATION",
+        "Copies were made before the images were divided: nearly every test image has a twin that was learned from "
+        "(prepare.protocol: after_augmentation).",
+    ),
+}
+
+
+def flattery(protocol: str) -> tuple[str, str] | None:
+    """Return a heading and the reason why scores under a protocol flatter; None for `grouped`, where they do not."""
+    if protocol == "grouped":
+        return None
+    heading, reason = _FLATTERY[protocol]
+    advice = "The scores flatter: they say little about new objects. pipelines/cable_protocols measures by how much."
+    return heading, f"{reason} {advice}"
+
+
 def number(value: float | None) -> str:
     """Return a score with three decimals, a dash for None."""
     return "–" if value is None else f"{value:.3f}"

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from filelock import FileLock
 
 from defectdistill.checkpoint import content_hash, read_config
+from defectdistill.data.tables import read_json
 from defectdistill.evaluation.held_out import Photographs, learned_from, read_photographs
 from defectdistill.params import Params
 from defectdistill.places import scratch
@@ -38,6 +39,7 @@ def register(params: Params) -> list[str]:
     """
     name, metric = params.registry.name, params.registry.metric
     read_config(MODEL)  # before anything slow: is there a model
+    refuse_flattery(read_json(PREPARED / "summary.json")["divided"])
     client = reach()
     set_up(params.compute.threads, "cpu", "fp32")  # as `evaluate` does
     test = read_photographs(PREPARED, RAW, ("test",))
@@ -54,6 +56,15 @@ def register(params: Params) -> list[str]:
         set_tags(client, name, version, {"decision": decision})
     aliases = ", ".join(sorted(client.get_model_version(name, version).aliases))
     return [line, decision, f"aliases of version {version}: {aliases}"]
+
+
+def refuse_flattery(protocol: str) -> None:
+    """Raise ValueError for a protocol under which a score says little about new objects."""
+    if protocol != "grouped":
+        raise ValueError(
+            f"the data were divided with prepare.protocol = {protocol!r}: test images show objects that were learned "
+            "from, so that the score would flatter; set prepare.protocol: grouped and run `dvc repro`"
+        )
 
 
 def reach() -> "MlflowClient":

@@ -18,7 +18,7 @@ from defectdistill.processes import is_main_process
 from defectdistill.tracking.git_state import git_state
 from defectdistill.tracking.journal import Journal
 from defectdistill.tracking.sender import Sender
-from defectdistill.tracking.store import EXPERIMENT, STAGES
+from defectdistill.tracking.store import EXPERIMENT, ROWS, STAGES
 
 RUN_FOLDER = Path("metrics/runs")
 PER_CLASS = re.compile(r"/(f1|recall|precision|auc|confidence|entropy)/")
@@ -103,6 +103,14 @@ def experiment_run(params: dict[str, Any], required: bool = False) -> Iterator[R
         run.log(links=links)
         yield run
         write_link("evaluate", run)
+
+
+@contextmanager
+def row_run(table: str, row: str, params: dict[str, Any], required: bool = False) -> Iterator[Run]:
+    """Open the run of one training that a table compares with others."""
+    with open_run(ROWS, f"{table}: {row}", table, required) as run:
+        run.log_params({"row": row, **params})
+        yield run
 
 
 def allowed(name: str) -> str:

@@ -25,7 +25,7 @@ for _name, _value in {
 }.items():
     os.environ.setdefault(_name, _value)
 
-EXPERIMENT, STAGES = "defectdistill", "defectdistill-stages"
+EXPERIMENT, STAGES, ROWS = "defectdistill", "defectdistill-stages", "defectdistill-rows"
 SQLITE = "sqlite:///"
 
 
@@ -43,7 +43,7 @@ def is_local() -> bool:
 
 
 def connect() -> Any:
-    """Return a client of the store with both experiments there, creating an SQLite store one process at a time."""
+    """Return a client of the store with all experiments there, creating an SQLite store one process at a time."""
     from mlflow import MlflowClient
 
     uri = tracking_uri()
@@ -79,7 +79,7 @@ def make_experiments(client: Any, artifacts: str | None) -> bool:
     from mlflow.exceptions import MlflowException
 
     created = False
-    for name in (EXPERIMENT, STAGES):
+    for name in (EXPERIMENT, STAGES, ROWS):
         found = client.get_experiment_by_name(name)
         if found is None:
             try:

@@ -26,9 +26,10 @@ from defectdistill.training.fit import mean_over
 # another one does not contain re-runs that method alone.
 METHODS = {
     name: f"defectdistill.distillation.{name}"
-    for name in ("combined", "feature_fusion", "class_map", "soft_targets", "masks")
+    for name in ("combined", "feature_fusion", "class_map", "soft_targets", "masks", "none")
 }
 UNLABELLED = "unlabelled"  # the name of their split in a store
+TAUGHT = {"features", "maps", "scores"}  # what a method may ask of a teacher
 STORED = "teacher_"  # batches carry the stored arrays as teacher_features8, …
 
 
@@ -107,18 +108,20 @@ def distilling_task(
     """
     if settings["method"] not in METHODS:
         raise ValueError(f"distill.method = {settings['method']!r}: expected one of {', '.join(METHODS)}")
-    if settings["unlabelled"] and len(open_array(unlabelled / "images.npy")):
-        splits = splits | {UNLABELLED: unlabelled}
     strides, trained = settings["levels"], checkpoint.content_hash(teacher)
     with torch.random.fork_rng(devices=[]):  # a method's initial weights are the same, stored or not
         frozen = FrozenTeacher.load(teacher.with_name("frozen_teacher"))
     taps, teacher_taps = taps_of(task.student, strides), select_taps(frozen.taps, strides, "the frozen teacher")
     pair = Pair(taps, teacher_taps, frozen.config["out_channels"], task.classes)
     method = importlib.import_module(METHODS[settings["method"]]).build(pair, settings)
-    names = names_of(method.needs, strides)
-    if "masks" in method.needs:
-        stored, frozen = {split: mask_arrays(folder, task.classes, strides) for split, folder in splits.items()}, None
+    if settings["unlabelled"] and method.needs & TAUGHT and len(open_array(unlabelled / "images.npy")):
+        splits = splits | {UNLABELLED: unlabelled}  # only a teacher says something of them
+    if not method.needs & TAUGHT:
+        levels = strides if "masks" in method.needs else []
+        stored = {split: mask_arrays(folder, task.classes, levels) for split, folder in splits.items()}
+        frozen = None
     elif read_manifest(store, trained)["stored"]:
+        names = names_of(method.needs, strides)
         stored = {split: open_store(store, trained, split, folder, names) for split, folder in splits.items()}
         frozen = None
     else:

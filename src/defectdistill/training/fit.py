@@ -31,6 +31,7 @@ warnings.filterwarnings("ignore", message=".*isinstance.treespec, LeafSpec.*")  
 
 EPOCH = {"on_step": False, "on_epoch": True}  # how a task logs everything: one value an epoch, which History collects
 PRECISIONS = {"fp32": "32-true", "bf16": "bf16-mixed"}
+LIMITS = {"epochs", "patience", "seed"}  # the keys of a section of params.yaml that `fit` takes
 RESUME, BEST = "resume", "best"  # the files (.ckpt) in a training's folder
 
 

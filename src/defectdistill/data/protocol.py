@@ -1,0 +1,67 @@
+"""How photographs are divided: by group (honest), and in two ways that flatter, to be measured against it.
+
+`random` forgets the groups: pictures of one object, and near copies, come to lie on several sides. `after_augmentation`
+is the cable paper's: copies are made first and divided one by one, so that nearly every test image has a twin that was
+learned from. Scores from these two say little about new objects; the report says so in red.
+"""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from defectdistill.data.split import fold_split, grouped_split
+
+PROTOCOLS = ("grouped", "random", "after_augmentation")
+COPIES = 4  # of each photograph, before it is divided: "about four times the original number"
+COPY_NAME = "{name} (copy {copy})"
+
+Row = dict[str, str]
+
+
+def divide(
+    rows: Sequence[Mapping[str, str]],
+    protocol: str,
+    fractions: Sequence[float],
+    seed: int,
+    folds: int = 0,
+    fold: int = 0,
+) -> tuple[list[Row], list[str]]:
+    """Return the labelled rows, each with its `copy`, and the side of each.
+
+    `rows` have `name`, `label` and `group`; `protocol` is one of `PROTOCOLS`, the rest as in `grouped_split` and, with
+    `folds` above 0, `fold_split`. A `copy` above 0 stands for an augmented copy, which only `after_augmentation` makes,
+    under a name of its own. Raises `DataError` as these do.
+    """
+    numbers = range(COPIES + 1 if protocol == "after_augmentation" else 1)
+    divided = [named(row, copy) for row in rows for copy in numbers]
+    groups = [row["group" if protocol == "grouped" else "name"] for row in divided]
+    labels = [row["label"] for row in divided]
+    if folds:
+        return divided, fold_split(labels, groups, folds, fold, seed)
+    return divided, grouped_split(labels, groups, fractions, seed)
+
+
+def named(row: Mapping[str, str], copy: int) -> Row:
+    """Return a row of a photograph (copy 0) or of a copy of it."""
+    name = COPY_NAME.format(name=row["name"], copy=copy) if copy else row["name"]
+    return {**row, "name": name, "copy": str(copy)}
+
+
+def copied(row: Row, image: np.ndarray, mask: np.ndarray, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return image (S, S, 3) and mask (S, S) of a row, uint8: as they are, or changed as the paper's Table 3 says."""
+    if row["copy"] == "0":
+        return image, mask
+    from defectdistill.data.augment import PUBLISHED, augment_one, copy_seed, table3  # torch, seldom needed here
+
+    return augment_one(image, mask, table3(len(image), **PUBLISHED), copy_seed(seed, row["name"], int(row["copy"])))
+
+
+def described(protocol: str, fractions: Sequence[float], seed: int, folds: int, fold: int) -> str:
+    """Return the protocol in words, for summary.json and the report."""
+    how = f"fold {fold} of 0 to {folds - 1}" if folds else "/".join(f"{100 * share:g}" for share in fractions)
+    by = {
+        "grouped": "by group",
+        "random": "at random, whatever the group",
+        "after_augmentation": f"at random after augmentation ({COPIES} copies of each photograph)",
+    }
+    return f"stratified {how} {by[protocol]}, seed {seed}"

@@ -1,0 +1,149 @@
+"""A table in the paper's order, the paper's value beside ours: as CSV, as Markdown, and as a picture."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from matplotlib.axes import Axes
+
+from defectdistill.data.tables import write_table
+from defectdistill.evaluation import plot_style as style
+from defectdistill.evaluation.bootstrap import Interval
+from defectdistill.evaluation.report_words import number, signed, span
+
+Estimate = tuple[float, Interval | None]
+WORDS = {
+    "accuracy": "Accuracy",
+    "macro_f1": "Macro-F1",
+    "loss": "Loss",
+    "average_entropy": "Entropy",
+    "average_confidence": "Confidence",
+}
+DRAWN = "macro_f1"
+
+
+@dataclass(frozen=True)
+class Line:
+    """A row of the table: its name and words, on how many test `images` it rests, `ours` and the `paper`'s values by
+    column, and how macro-F1 differs.
+
+    `difference` (with its interval) is ours, from the row that it is compared with.
+    """
+
+    name: str
+    words: str
+    images: int
+    ours: Mapping[str, Estimate]
+    paper: Mapping[str, float] = field(default_factory=dict)
+    difference: Estimate | None = None
+
+    @property
+    def stands_out(self) -> bool:
+        """Whether the difference is outside the noise: its interval does not hold 0."""
+        ends = self.difference and self.difference[1]
+        return ends is not None and not ends[0] <= 0 <= ends[1]
+
+
+def numbers_of(row: Mapping[str, str]) -> dict[str, float]:
+    """Return the paper's values that a row of a CSV holds, by column; an empty cell is none."""
+    return {name: float(row[name]) for name in WORDS if row.get(name)}
+
+
+def write_paper_table(folder: Path, lines: Sequence[Line], title: str, note: str, against: str) -> None:
+    """Write `table.csv`, `table.md` and `table.png` into `folder`, which must exist.
+
+    `note` says on what the table rests; `against` names what differences are taken from, in words, '' where there are
+    none.
+    """
+    columns = [name for name in WORDS if any(name in line.ours or name in line.paper for line in lines)]
+    write_csv(folder / "table.csv", lines, columns)
+    (folder / "table.md").write_text(markdown(lines, columns, title, note, against), encoding="utf-8")
+    with style.remarked(note):
+        draw(folder / "table.png", lines, title, against)
+
+
+def write_csv(path: Path, lines: Sequence[Line], columns: Sequence[str]) -> None:
+    """Write one row a line: every value with the ends of its interval, and the paper's."""
+    header = [
+        "row",
+        "words",
+        "test_images",
+        *(f"{name}{end}" for name in columns for end in ("", "_low", "_high", "_paper")),
+    ]
+    rows = []
+    for line in lines:
+        row: list[object] = [line.name, line.words, line.images]
+        for name in columns:
+            row += [*flat(line.ours.get(name)), line.paper.get(name, "")]
+        rows.append([*row, *flat(line.difference), "yes" if line.stands_out else ""])
+    more = [f"macro_f1_difference{end}" for end in ("", "_low", "_high")]
+    write_table(path, [*header, *more, "stands_out"], rows)
+
+
+def flat(estimate: Estimate | None) -> list[object]:
+    """Return value, low and high, '' for what is not known."""
+    if estimate is None:
+        return ["", "", ""]
+    value, ends = estimate
+    return [f"{value:.6f}", *([f"{end:.6f}" for end in ends] if ends else ["", ""])]
+
+
+def markdown(lines: Sequence[Line], columns: Sequence[str], title: str, note: str, against: str) -> str:
+    """Return the table as Markdown: bold is a difference outside the noise, and nothing else."""
+    heads = [f"{WORDS[name]}{end}" for name in columns for end in ("", ", paper")]
+    heads += [f"Macro-F1 against {against}"] if against else []
+    text = [f"**{title}**", "", "| | Test images | " + " | ".join(heads) + " |"]
+    text.append("|---|---:|" + "---:|" * len(heads))
+    for line in lines:
+        cells = []
+        for name in columns:
+            cells += [written(line.ours.get(name)), number(line.paper.get(name))]
+        if against:
+            value = (
+                "–" if line.difference is None else f"{signed(line.difference[0])} {ends(line.difference[1])}".strip()
+            )
+            cells.append(f"**{value}**" if line.stands_out else value)
+        text.append(f"| {line.words} | {line.images} | " + " | ".join(cells) + " |")
+    return "\n".join([*text, "", note, ""])
+
+
+def written(estimate: Estimate | None) -> str:
+    """Return a value with its interval in brackets, a dash where there is none."""
+    return "–" if estimate is None else f"{number(estimate[0])} {ends(estimate[1])}".strip()
+
+
+def ends(interval: Interval | None) -> str:
+    """Return `(low to high)`, '' for None."""
+    return f"({span(interval)})" if interval else ""
+
+
+def draw(path: Path, lines: Sequence[Line], title: str, against: str) -> None:
+    """Draw macro-F1 of each row with its interval and the paper's value, and beside it how it differs."""
+    with style.drawing(path, height=1.1 + 0.27 * len(lines)) as figure:
+        panels = figure.subplots(1, 2, sharey=True, width_ratios=(3, 2)) if against else [figure.subplots()]
+        draw_estimates(panels[0], [line.ours.get(DRAWN) for line in lines], style.MODEL_COLOURS[0], "Here")
+        known = [(line.paper[DRAWN], row) for row, line in enumerate(lines) if DRAWN in line.paper]
+        if known:
+            panels[0].plot(
+                *zip(*known, strict=True), "D", color=style.QUIET, markersize=4, fillstyle="none", label="Paper"
+            )
+        panels[0].set_yticks(range(len(lines)), [line.words for line in lines])
+        panels[0].set_ylim(len(lines) - 0.5, -0.5)
+        panels[0].set_xlabel("Macro-F1")
+        panels[0].legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=2)
+        if against:
+            draw_estimates(panels[1], [line.difference for line in lines], style.MODEL_COLOURS[1], None)
+            panels[1].axvline(0, color=style.QUIET, linewidth=0.9)
+            panels[1].set_xlabel(f"Difference from {against}")
+        figure.suptitle(title, x=0.01, ha="left", fontsize=10.5, fontweight="bold")
+
+
+def draw_estimates(axes: Axes, estimates: Sequence[Estimate | None], colour: str, label: str | None) -> None:
+    """Draw values with their intervals, one a row; rows without one stay empty."""
+    shown = [(row, *estimate) for row, estimate in enumerate(estimates) if estimate is not None]
+    axes.plot(
+        [value for _, value, _ in shown], [row for row, _, _ in shown], "o", color=colour, markersize=4, label=label
+    )
+    for row, _, interval in shown:
+        if interval:
+            axes.plot(interval, [row, row], color=colour, linewidth=1.3)

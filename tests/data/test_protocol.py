@@ -1,0 +1,83 @@
+import numpy as np
+import pytest
+from test_prepare import CLASSES, load, run
+
+from defectdistill.data.augment import PUBLISHED, augment, augment_one, copy_seed, table3
+from defectdistill.data.protocol import COPIES, PROTOCOLS, divide
+from defectdistill.data.split import fold_split
+
+FRACTIONS = (0.7, 0.15, 0.15)
+
+
+def photographs(objects=12, of_each=5):
+    return [
+        {"name": f"{label}/{number}-{view}.png", "label": label, "group": f"{label}-{number}", "mask": ""}
+        for label in ("dent", "scratch")
+        for number in range(objects)
+        for view in range(of_each)
+    ]
+
+
+def sides_of(rows, sides, key):
+    found = {}
+    for row, side in zip(rows, sides, strict=True):
+        found.setdefault(row[key].split(" (copy")[0], set()).add(side)
+    return found
+
+
+def test_by_group_no_object_is_on_two_sides():
+    rows, sides = divide(photographs(), "grouped", FRACTIONS, seed=0)
+    assert {len(each) for each in sides_of(rows, sides, "group").values()} == {1}
+    assert {row["copy"] for row in rows} == {"0"}
+
+
+def test_at_random_objects_are_on_several_sides_and_photographs_on_one():
+    rows, sides = divide(photographs(), "random", FRACTIONS, seed=0)
+    assert max(len(each) for each in sides_of(rows, sides, "group").values()) > 1
+    assert {len(each) for each in sides_of(rows, sides, "name").values()} == {1}
+    assert [sides.count(side) for side in ("train", "val", "test")] == [84, 18, 18]
+
+
+def test_after_augmentation_copies_of_one_photograph_are_on_several_sides():
+    rows, sides = divide(photographs(), "after_augmentation", FRACTIONS, seed=0)
+    assert len(rows) == 120 * (COPIES + 1) == len({row["name"] for row in rows})
+    assert max(len(each) for each in sides_of(rows, sides, "name").values()) > 1
+    assert sides.count("test") == 90  # 15 % of the copies, as in the paper: of 5 × 117 about 88
+
+
+@pytest.mark.parametrize("protocol", PROTOCOLS)
+def test_folds_follow_the_protocol(protocol):
+    rows, sides = divide(photographs(), protocol, FRACTIONS, seed=1, folds=4, fold=2)
+    labels, units = [row["label"] for row in rows], [row["group" if protocol == "grouped" else "name"] for row in rows]
+    assert sides == fold_split(labels, units, 4, 2, 1)
+
+
+def test_copies_are_those_of_table_3_with_the_mask_of_their_photograph(tmp_path):
+    summary = run(tmp_path / "plain")
+    assert summary["divided"] == "grouped"
+    summary = run(tmp_path / "copied", protocol="after_augmentation")
+    assert summary["divided"] == "after_augmentation"
+    assert "after augmentation" in summary["protocol"]
+    assert sum(sum(counts.values()) for counts in summary["counts"].values()) == 3 * 10 * (COPIES + 1)
+    originals = {}
+    for side in ("train", "val", "test"):
+        index, images, masks = load(tmp_path / "plain", side)
+        originals |= {row["name"]: (image, mask) for row, image, mask in zip(index, images, masks, strict=True)}
+    transforms, changed = table3(16, **PUBLISHED), 0
+    for side in ("train", "val", "test"):
+        for row, image, mask in zip(*load(tmp_path / "copied", side), strict=True):
+            expected = originals[row["group"]]
+            if row["copy"] != "0":
+                expected = augment_one(*expected, transforms, copy_seed(0, row["name"], int(row["copy"])))
+                changed += (expected[0] != originals[row["group"]][0]).any()
+            np.testing.assert_array_equal(image, expected[0])
+            np.testing.assert_array_equal(mask, expected[1])
+    assert changed > 100
+    assert {row["name"].split("/")[0] for row in load(tmp_path / "copied", "test")[0]} == set(CLASSES)
+
+
+def test_augment_adds_nothing_to_them(tmp_path):
+    run(tmp_path, protocol="after_augmentation")
+    train = tmp_path / "prepared/train"
+    augment(train, tmp_path / "augmented", copies=4, seed=0, **PUBLISHED)
+    np.testing.assert_array_equal(np.load(tmp_path / "augmented/images.npy"), np.load(train / "images.npy"))
