@@ -20,6 +20,9 @@ install: .venv/.installed  ## make .venv with everything that the pipeline needs
 repro: install  ## run the pipeline: from photographs to metrics/report.html
 	dvc repro
 
+repro-%: install  ## run another pipeline of pipelines/: repro-cable-ablation, repro-cable-protocols, repro-cable-paper
+	dvc repro pipelines/$(subst -,_,$*)/dvc.yaml
+
 FOLDS ?= 5
 SEEDS ?= 0
 crossval: install  ## train on every fold (FOLDS=5) and seed (SEEDS="0 1 2"), then compare student and baseline

@@ -18,6 +18,7 @@ PROJECT = Path(__file__).parents[1]
 COPIED = (
     "src",
     "stages",
+    "pipelines",
     "data/source",
     "dvc.yaml",
     "params.yaml",

@@ -54,7 +54,10 @@ def protocols():
     return [("cable_protocols", ["every", f"protocols.{name}"]) for name in values["protocols"]]
 
 
-@pytest.mark.parametrize(("pipeline", "chosen"), [*rows_of_the_ablation(), *protocols()])
+PAPER = [("cable_paper", ["paper", f"scales.{name}"]) for name in ("full", "smoke")]
+
+
+@pytest.mark.parametrize(("pipeline", "chosen"), [*rows_of_the_ablation(), *protocols(), *PAPER])
 def test_every_variant_that_is_shipped_is_valid(tmp_path, pipeline, chosen):
     write_variant(tmp_path, BASE, PROJECT / "pipelines" / pipeline / "params.yaml", chosen)
 

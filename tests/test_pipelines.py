@@ -1,0 +1,98 @@
+"""The pipelines beside the root's, real but tiny: real dvc, real stages, one training of a few seconds each."""
+
+import re
+from pathlib import Path
+
+import pytest
+from repository import TINY, YAML_12, executed, make_repository, run, runs
+
+from defectdistill.data.tables import read_json, read_table
+
+ABLATION, PROTOCOLS = Path("pipelines/cable_ablation/dvc.yaml"), Path("pipelines/cable_protocols/dvc.yaml")
+
+UNUSED = [(f"      - {protocol}/metrics/evaluate.json\n", "") for protocol in ("grouped", "random")]
+
+
+def keep(pipeline, rows):
+    """Leave only these rows in a pipeline's paper.csv."""
+    head, *lines = (pipeline / "paper.csv").read_text().splitlines()
+    (pipeline / "paper.csv").write_text(
+        "\n".join([head, *(line for line in lines if line.split(",")[0] in rows)]) + "\n"
+    )
+
+
+def replace(path, *pairs):
+    """Replace texts in a file, each of which must be there."""
+    text = path.read_text()
+    for old, new in pairs:
+        assert old in text, (path, old)
+        text = text.replace(old, new)
+    path.write_text(text)
+
+
+@pytest.fixture(scope="module")
+def repository(tmp_path_factory):
+    """A tiny repository with a row of the ablation and one of another teacher, two seeds, and one protocol."""
+    folder = make_repository(tmp_path_factory.mktemp("pipelines") / "repository", TINY)
+    text = (folder / ABLATION).read_text()
+    (folder / ABLATION).write_text(re.sub(r"row: \[none.*?\]", "row: [none]", text, flags=re.DOTALL))
+    replace(folder / ABLATION, ("[random_teacher, other_encoder]", "[random_teacher]"), ("[0, 1, 2]", "[0, 1]"))
+    replace(folder / ABLATION.parent / "params.yaml", ("epochs: 8, warmup: 1", "epochs: 2, warmup: 1"))
+    keep(folder / ABLATION.parent, {"none", "random_teacher"})
+    replace(folder / PROTOCOLS, ("grouped, random, after", "after"), *UNUSED)
+    replace(folder / PROTOCOLS.parent / "params.yaml", ("epochs: 12", "epochs: 2"))
+    keep(folder / PROTOCOLS.parent, {"after_baseline", "after_student"})
+    return folder
+
+
+@pytest.fixture(scope="module")
+def ablation(repository):
+    """The repository after the ablation has run, and what that printed."""
+    return repository, run(f"dvc repro {ABLATION}", repository)
+
+
+def ran(output):
+    """Return the stages of a pipeline that ran, without the file that they stand in."""
+    return {stage.rpartition(":")[2] for stage in executed(output)}
+
+
+def test_one_repro_makes_the_table_from_nothing(ablation):
+    folder, output = ablation
+    others = {"teacher@random_teacher", *(f"row_of_another_teacher@random_teacher-{seed}" for seed in (0, 1))}
+    assert {"row@none-0", "row@none-1", "table", "freeze"} | others <= ran(output)
+    table = read_table(folder / ABLATION.parent / "table/table.csv")
+    assert [row["row"] for row in table] == ["none", "random_teacher"]
+    for row in table:
+        assert 0 <= float(row["accuracy_low"]) <= float(row["accuracy"]) <= float(row["accuracy_high"]) <= 1
+        assert float(row["average_entropy"]) > 0
+    assert table[0]["macro_f1_difference"] == ""
+    assert (table[0]["macro_f1_paper"], table[1]["macro_f1_paper"]) == ("0.9765", "")
+    names = sorted(run.info.run_name for run in runs(folder, "defectdistill-rows"))
+    assert names == sorted(2 * [f"ablation: {row}" for row in ("none", "random_teacher")])
+    assert run("git status --porcelain", folder).split() == ["??", "dvc.lock", "??", f"{ABLATION.parent}/dvc.lock"]
+
+
+def test_nothing_changed_executes_nothing(ablation):
+    assert ran(run(f"dvc repro {ABLATION}", ablation[0])) == set()
+
+
+def test_another_row_re_runs_that_row_alone(ablation):
+    folder = ablation[0]
+    replace(
+        folder / ABLATION.parent / "params.yaml", ("distill: {method: none}", "distill: {method: masks, beta: 0.3}")
+    )
+    assert ran(run(f"dvc repro {ABLATION}", folder)) == {"row@none-0", "row@none-1", "table"}
+    values = YAML_12.load(folder / ABLATION.parent / "rows/none-1/params.yaml")
+    assert (values["distill"]["beta"], values["student"]["seed"]) == (0.3, 1)
+
+
+def test_protocols_are_set_beside_the_paper_and_the_report_warns(ablation):
+    folder = ablation[0]
+    output = run(f"dvc repro {PROTOCOLS}", folder)
+    assert {"evaluate@after_augmentation", "table"} <= ran(output)
+    place = folder / PROTOCOLS.parent
+    assert "DIVIDED AFTER AUGMENTATION" in (place / "after_augmentation/metrics/report.html").read_text()
+    results = read_json(place / "after_augmentation/metrics/evaluate.json")
+    assert results["data"]["test_images_with_a_copy"] > 0
+    table = {row["row"]: row for row in read_table(place / "table/table.csv")}
+    assert float(table["after_student"]["macro_f1"]) == pytest.approx(results["student"]["test"]["macro_f1"], abs=1e-6)
