@@ -32,11 +32,11 @@ def replace(path, *pairs):
 
 @pytest.fixture(scope="module")
 def repository(tmp_path_factory):
-    """A tiny repository with a row of the ablation and one of another teacher, two seeds, and one protocol."""
+    """A tiny repository with a row of the ablation and one of another teacher, one seed, and one protocol."""
     folder = make_repository(tmp_path_factory.mktemp("pipelines") / "repository", TINY)
     text = (folder / ABLATION).read_text()
     (folder / ABLATION).write_text(re.sub(r"row: \[none.*?\]", "row: [none]", text, flags=re.DOTALL))
-    replace(folder / ABLATION, ("[random_teacher, other_encoder]", "[random_teacher]"), ("[0, 1, 2]", "[0, 1]"))
+    replace(folder / ABLATION, ("[random_teacher, other_encoder]", "[random_teacher]"), ("[0, 1, 2]", "[1]"))
     replace(folder / ABLATION.parent / "params.yaml", ("epochs: 8, warmup: 1", "epochs: 2, warmup: 1"))
     keep(folder / ABLATION.parent, {"none", "random_teacher"})
     replace(folder / PROTOCOLS, ("grouped, random, after", "after"), *UNUSED)
@@ -58,8 +58,8 @@ def ran(output):
 
 def test_one_repro_makes_the_table_from_nothing(ablation):
     folder, output = ablation
-    others = {"teacher@random_teacher", *(f"row_of_another_teacher@random_teacher-{seed}" for seed in (0, 1))}
-    assert {"row@none-0", "row@none-1", "table", "freeze"} | others <= ran(output)
+    others = {"teacher@random_teacher", "row_of_another_teacher@random_teacher-1"}
+    assert {"freeze", "row@none-1", "table"} | others <= ran(output)
     table = read_table(folder / ABLATION.parent / "table/table.csv")
     assert [row["row"] for row in table] == ["none", "random_teacher"]
     for row in table:
@@ -68,8 +68,9 @@ def test_one_repro_makes_the_table_from_nothing(ablation):
     assert table[0]["macro_f1_difference"] == ""
     assert (table[0]["macro_f1_paper"], table[1]["macro_f1_paper"]) == ("0.9765", "")
     names = sorted(run.info.run_name for run in runs(folder, "defectdistill-rows"))
-    assert names == sorted(2 * [f"ablation: {row}" for row in ("none", "random_teacher")])
-    assert run("git status --porcelain", folder).split() == ["??", "dvc.lock", "??", f"{ABLATION.parent}/dvc.lock"]
+    assert names == ["ablation: none", "ablation: random_teacher"]
+    new = [line for line in run("git status --porcelain", folder).splitlines() if line.startswith("??")]
+    assert new == ["?? dvc.lock", f"?? {ABLATION.parent}/dvc.lock"]
 
 
 def test_nothing_changed_executes_nothing(ablation):
@@ -81,7 +82,7 @@ def test_another_row_re_runs_that_row_alone(ablation):
     replace(
         folder / ABLATION.parent / "params.yaml", ("distill: {method: none}", "distill: {method: masks, beta: 0.3}")
     )
-    assert ran(run(f"dvc repro {ABLATION}", folder)) == {"row@none-0", "row@none-1", "table"}
+    assert ran(run(f"dvc repro {ABLATION}", folder)) == {"row@none-1", "table"}
     values = YAML_12.load(folder / ABLATION.parent / "rows/none-1/params.yaml")
     assert (values["distill"]["beta"], values["student"]["seed"]) == (0.3, 1)
 
