@@ -99,7 +99,17 @@ class Weights(Section):
 class Distill(Section):
     """How the teacher's knowledge reaches the student."""
 
-    method: Literal["combined", "feature_fusion", "class_map", "soft_targets", "masks", "none"]
+    method: Literal[
+        "combined",
+        "feature_fusion",
+        "class_map",
+        "soft_targets",
+        "hint",
+        "channelwise",
+        "relational",
+        "masks",
+        "none",
+    ]
     weights: Weights
     unlabelled: bool
     levels: Annotated[list[Stride], Field(min_length=1)]
@@ -107,6 +117,8 @@ class Distill(Section):
     terms: Terms
     beta: NotNegative
     gamma: NotNegative
+    distance: NotNegative
+    angle: NotNegative
     align: bool
     schedule: Literal["ramp", "fixed"]
     alpha_start: NotNegative

@@ -48,7 +48,7 @@ class Params(sections.Section):
     def distils_what_the_teacher_knows(self) -> "Params":
         """Class maps must be kept, and answers for an image take a teacher of classes."""
         parts = self.distill.parts()
-        if parts & {"class_map", "soft_targets"} and not self.freeze.class_maps:
+        if parts & {"class_map", "soft_targets", "channelwise"} and not self.freeze.class_maps:
             raise ValueError(
                 f"distill.method = {self.distill.method} needs the teacher's class maps: set freeze.class_maps: true"
             )

@@ -4,7 +4,15 @@ import numpy as np
 import pytest
 import torch
 
-from defectdistill.distillation import class_map, combined, masks, soft_targets
+from defectdistill.distillation import (
+    channelwise,
+    class_map,
+    combined,
+    hint,
+    masks,
+    relational,
+    soft_targets,
+)
 from defectdistill.distillation.answer import Answer
 from defectdistill.distillation.class_map import class_map_loss
 from defectdistill.distillation.pair import Pair
@@ -19,10 +27,20 @@ SETTINGS = {
     "temperature": 3.0,
     "beta": 0.5,
     "gamma": 0.1,
+    "distance": 25.0,
+    "angle": 50.0,
     "terms": {"mse": True, "cosine": True, "ssim": False},
     "align": True,
 }
-METHODS = {"class_map": class_map, "soft_targets": soft_targets, "masks": masks, "combined": combined}
+METHODS = {
+    "class_map": class_map,
+    "soft_targets": soft_targets,
+    "masks": masks,
+    "combined": combined,
+    "hint": hint,
+    "channelwise": channelwise,
+    "relational": relational,
+}
 
 
 def answers(batch=4):
@@ -90,6 +108,8 @@ def test_gradients_reach_all_that_a_method_learns_and_the_student(name, batch):
     terms["total"].backward()
     assert all(parameter.grad is not None and parameter.grad.isfinite().all() for parameter in method.parameters())
     read = [student.scores] if name == "soft_targets" else list(student.features.values())
+    if name == "relational":  # the deepest level alone; one image has no relation
+        read = [student.features[16]] * (batch > 1)
     assert all(part.grad.abs().sum() > 0 for part in read)
     assert all(torch.equal(*pair) for pair in zip(before, teacher.arrays().values(), strict=True))
     assert all(value.ndim == 0 and value.isfinite() for value in terms.values())

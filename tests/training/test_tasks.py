@@ -25,7 +25,9 @@ from defectdistill.training.segmentation_loss import SegmentationLoss
 CPU = Machine("cpu", "fp32")
 ARCH = "shufflenet_v2_x0_5"
 OPTIMISATION = {"lr": 3e-3, "min_lr": 0.0, "weight_decay": 0.0, "warmup": 1, "epochs": 8, "label_smoothing": 0.1}
-ALL_TERMS = {"mse", "cosine", "ssim", "class_map", "soft_targets", "distillation"}
+ALL_TERMS = {
+    "mse", "cosine", "ssim", "class_map", "soft_targets", "hint", "channelwise", "distance", "angle", "distillation",
+}  # fmt: skip
 DISTILL = {
     "method": "feature_fusion",
     "unlabelled": False,
@@ -35,6 +37,8 @@ DISTILL = {
     "terms": {"mse": True, "cosine": True, "ssim": True},
     "beta": 0.5,
     "gamma": 0.1,
+    "distance": 25.0,
+    "angle": 50.0,
     "align": True,
     "schedule": "ramp",
     "alpha_start": 0.1,
@@ -267,6 +271,9 @@ def test_an_unknown_method_lists_the_known_ones(store):
         ("combined", {"mse", "cosine", "ssim", "class_map", "soft_targets"}),
         ("class_map", {"class_map"}),
         ("soft_targets", {"soft_targets"}),
+        ("hint", {"hint"}),
+        ("channelwise", {"channelwise"}),
+        ("relational", {"distance", "angle"}),
         ("masks", {"class_map"}),
         ("none", set()),
     ],
@@ -279,7 +286,7 @@ def test_every_method_learns_stored_or_asked(store, method, terms, kept):
     assert terms | {"distillation"} == {
         name.removeprefix("train_") for name in history[0] if name.removeprefix("train_") in ALL_TERMS
     }
-    if method not in ("soft_targets", "none"):  # this teacher has no opinion of an image that could be learned
+    if "class_map" in terms:  # this teacher has no opinion of an image that could be learned
         assert history[-1]["train_class_map"] < history[0]["train_class_map"]
 
 

@@ -26,7 +26,17 @@ from defectdistill.training.fit import mean_over
 # another one does not contain re-runs that method alone.
 METHODS = {
     name: f"defectdistill.distillation.{name}"
-    for name in ("combined", "feature_fusion", "class_map", "soft_targets", "masks", "none")
+    for name in (
+        "combined",
+        "feature_fusion",
+        "class_map",
+        "soft_targets",
+        "hint",
+        "channelwise",
+        "relational",
+        "masks",
+        "none",
+    )
 }
 UNLABELLED = "unlabelled"  # the name of their split in a store
 TAUGHT = {"features", "maps", "scores"}  # what a method may ask of a teacher

@@ -1,0 +1,62 @@
+"""The method `channelwise`: where each channel of a map looks, as a distribution over positions (Shu et al. 2021).
+
+"Channel-wise Knowledge Distillation for Dense Prediction", ICCV 2021, equations 3 and 4; the steel paper ("cwd") passes
+the last class maps in this way.
+"""
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from defectdistill.distillation.alignment import match_size
+from defectdistill.distillation.answer import Answer
+from defectdistill.distillation.feature_fusion import at_least_fp32
+from defectdistill.distillation.pair import Pair
+
+SMALLEST = 1e-6  # probability in a teacher's map, whose logarithm is taken
+
+
+def channelwise_loss(student: torch.Tensor, teacher: torch.Tensor, temperature: float) -> torch.Tensor:
+    """KL(teacher ‖ student) of the softmax over the positions of each channel, (N, C, H, W) logits → scalar, in nats.
+
+    Softened by `temperature` τ > 0, the sum over positions, the mean over channels and images, times τ²: the official
+    code's convention. Computed from logarithms (peaked maps would give infinity) and in fp32 at least. Raises
+    ValueError for unequal shapes.
+    """
+    if student.shape != teacher.shape:
+        raise ValueError(f"student maps are {tuple(student.shape)}, the teacher's {tuple(teacher.shape)}: align")
+    own = (at_least_fp32(student).flatten(2) / temperature).log_softmax(dim=2)
+    wanted = (at_least_fp32(teacher).flatten(2) / temperature).log_softmax(dim=2)
+    terms = F.kl_div(own, wanted, reduction="sum", log_target=True)
+    return terms * temperature**2 / (student.shape[0] * student.shape[1])
+
+
+class Channelwise(nn.Module):
+    """One head a level (1×1 convolution) reads a class map from the student; the mean of the loss over the levels.
+
+    The teacher's maps are probabilities, background first; their logarithms stand for its logits [choice]: both have
+    the same softmax over the channels.
+    """
+
+    needs = frozenset({"maps"})
+
+    def __init__(self, channels: dict[int, int], classes: int, temperature: float):
+        super().__init__()
+        self.heads = nn.ModuleDict({str(stride): nn.Conv2d(n, classes + 1, 1) for stride, n in channels.items()})
+        self.temperature = temperature
+
+    def forward(self, student: Answer, teacher: Answer) -> dict[str, torch.Tensor]:
+        """Student's features against the teacher's maps → `channelwise` and `total`, the same scalar."""
+        losses = []
+        for stride, head in self.heads.items():
+            target = teacher.maps[int(stride)].float().clamp_min(SMALLEST).log()
+            read = match_size(head(student.features[int(stride)]), target)
+            losses.append(channelwise_loss(read, target, self.temperature))
+        loss = torch.stack(losses).mean()
+        return {"channelwise": loss, "total": loss}
+
+
+def build(pair: Pair, settings: dict) -> Channelwise:
+    """Return the method for a student and a teacher."""
+    channels = {stride: tap.channels for stride, tap in pair.student.items()}
+    return Channelwise(channels, pair.channels, settings["temperature"])
