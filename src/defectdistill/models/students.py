@@ -1,6 +1,7 @@
-"""Students: any torchvision classifier by name, with its feature levels tapped by stride."""
+"""Classifiers by name, torchvision's and a few of our own, with their feature levels tapped by stride."""
 
 import contextlib
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,14 +10,19 @@ import torchvision
 from torch import nn
 
 from defectdistill.checkpoint import load_all_but_head, read_weights
+from defectdistill.models.sarsn import BLOCKS, sarsn
+from defectdistill.models.small_cnn import SmallCNN
 from defectdistill.models.taps import Tap, find_taps, select_taps
 
 # Short names for the paper's students. [choice] The paper gives no size: the small V3 keeps the idea of a compact one.
 ALIASES = {"shufflenet_v2": "shufflenet_v2_x1_0", "mobilenet_v3": "mobilenet_v3_small"}
 
+OWN = ("small_cnn_WIDTH", *(f"sarsn_{depth}" for depth in BLOCKS))
+WIDEST = 512  # of small_cnn: a name must not be able to ask for gigabytes
+
 
 class Student(nn.Module):
-    """A torchvision classifier that also hands out the features of its levels.
+    """A classifier that also hands out the features of its levels.
 
     `network` is the classifier itself, (N, 3, H, W) → logits (N, K).
     """
@@ -57,20 +63,17 @@ def recorded(network: nn.Module, taps: dict[int, Tap]) -> Iterator[dict[int, tor
 
 
 def build_student(arch: str, classes: int, weights: str = "none") -> Student:
-    """Return the classifier `arch` (a torchvision model name or one of ALIASES) for `classes` classes.
+    """Return the classifier `arch` (a torchvision model name, one of ALIASES or of OWN) for `classes` classes.
 
     `weights` is 'none', 'imagenet' (torchvision downloads them) or a safetensors file or checkpoint folder. Of
     pretrained weights everything is taken whose name and shape fit; only the head may differ. Raises ValueError for
     an unknown name, and where weights do not fit.
     """
     name = ALIASES.get(arch, arch)
-    known = torchvision.models.list_models(module=torchvision.models)
-    if name not in known:
-        raise ValueError(f"student.arch = {arch!r}: expected one of {', '.join(sorted([*ALIASES, *known]))}")
-    # Inception and GoogLeNet without their auxiliary classifiers: one output, as of every other.
-    options = {"aux_logits": False, "init_weights": True} if name in ("googlenet", "inception_v3") else {}
-    student = Student(torchvision.models.get_model(name, weights=None, num_classes=classes, **options))
+    student = Student(own_network(name, classes) or library_network(arch, name, classes))
     if weights == "imagenet":
+        if own_network(name, classes):
+            raise ValueError(f"student.weights = 'imagenet': there are none of {arch!r}; choose none, or a file")
         # Through the model: torchvision renames tensors of old files (DenseNet's) on their way in.
         pretrained = torchvision.models.get_model(name, weights="DEFAULT").state_dict()
         load_all_but_head(student.network, pretrained, f"the ImageNet weights of {name}")
@@ -79,6 +82,25 @@ def build_student(arch: str, classes: int, weights: str = "none") -> Student:
         stored = {key.removeprefix(prefix): value for key, value in read_weights(Path(weights)).items()}
         load_all_but_head(student.network, stored, weights)
     return student
+
+
+def own_network(name: str, classes: int) -> nn.Module | None:
+    """Return the network of our own with this name, None if there is none."""
+    if (found := re.fullmatch(r"small_cnn_([1-9]\d{0,2})", name)) and int(found[1]) <= WIDEST:
+        return SmallCNN(classes, int(found[1]))
+    if (found := re.fullmatch(r"sarsn_(\d+)", name)) and int(found[1]) in BLOCKS:
+        return sarsn(int(found[1]), classes)
+    return None
+
+
+def library_network(arch: str, name: str, classes: int) -> nn.Module:
+    """Return torchvision's classifier `name`, without weights; raises ValueError, which says `arch`, if unknown."""
+    known = torchvision.models.list_models(module=torchvision.models)
+    if name not in known:
+        raise ValueError(f"student.arch = {arch!r}: expected one of {', '.join(sorted([*ALIASES, *OWN, *known]))}")
+    # Inception and GoogLeNet without their auxiliary classifiers: one output, as of every other.
+    options = {"aux_logits": False, "init_weights": True} if name in ("googlenet", "inception_v3") else {}
+    return torchvision.models.get_model(name, weights=None, num_classes=classes, **options)
 
 
 def taps_of(student: Student, strides: list[int]) -> dict[int, Tap]:
