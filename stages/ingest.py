@@ -12,10 +12,7 @@ from defectdistill.stage import run_stage
 from defectdistill.tracking.runs import stage_run
 
 OUTPUTS = ("data/raw", "metrics/runs/ingest.json")
-SOURCES = {
-    "synthetic": "defectdistill.data.sources.synthetic.source",
-    "folder": "defectdistill.data.sources.folder.source",
-}
+SOURCE = "defectdistill.data.sources.{}.source"
 
 
 def main() -> None:
@@ -23,7 +20,7 @@ def main() -> None:
     params = load_params()
     settings, required = params.ingest, params.tracking.required
     options = getattr(settings, settings.source).model_dump()
-    source = importlib.import_module(SOURCES[settings.source])  # the other sources are no dependency of this run
+    source = importlib.import_module(SOURCE.format(settings.source))  # the other sources are no dependency of this run
     used = {"source": settings.source, "path": settings.path, "max_pixels": settings.max_pixels} | options
     with stage_run("ingest", {f"ingest.{name}": value for name, value in used.items()}, required) as run:
         summary = write_raw(

@@ -36,7 +36,7 @@ def main() -> None:
         run.log_artifacts(PREPARED / TABLE)
     print(f"masks read as {summary['masks']['coding']}; {summary['protocol']}: {summary['counts']}")
     print(message(summary["near_duplicates"]))
-    if summary["divided"] != "grouped":
+    if summary["divided"] in ("random", "after_augmentation"):
         print(f"WARNING: the scores will flatter (prepare.protocol: {summary['divided']}); see the report")
 
 

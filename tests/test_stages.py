@@ -17,7 +17,7 @@ TRAINED = ["teacher", "freeze", "baseline", "distill", "evaluate"]
 # Which stages a section's keys must re-run, besides `check`, which reads them all.
 DOWNSTREAM = {
     "ingest": FROM["ingest"],
-    "ingest.folder": [],  # not in use: the source is synthetic
+    **{f"ingest.{name}": [] for name in ("folder", "severstal", "cifar10")},  # not in use: the source is synthetic
     "prepare": FROM["prepare"],
     "augment": FROM["augment"],
     "teacher": ["teacher", "freeze", "distill", "evaluate"],

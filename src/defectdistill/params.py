@@ -13,6 +13,7 @@ from ruamel.yaml import YAML, YAMLError
 from defectdistill import model_sections, sections
 
 PARAMS = "params.yaml"
+SOURCES = ("synthetic", "folder", "severstal", "cifar10")
 
 
 class ParamsError(ValueError):
@@ -78,7 +79,7 @@ class Params(sections.Section):
 
     def in_use(self) -> dict[str, Any]:
         """Return {full key name: value} of all that a result depends on: not what another source or tracking reads."""
-        sources = (f"ingest.{name}." for name in ("synthetic", "folder") if name != self.ingest.source)
+        sources = (f"ingest.{name}." for name in SOURCES if name != self.ingest.source)
         others = ("tracking.", "registry.", *sources)
         return {name: value for name, value in self.flat().items() if not name.startswith(others)}
 

@@ -43,14 +43,30 @@ class Folder(Section):
     class_level: int | None
 
 
+class Severstal(Section):
+    """Settings of the source `severstal`."""
+
+    table: Name
+    images: Name
+    good: bool
+
+
+class Cifar10(Section):
+    """Settings of the source `cifar10`."""
+
+    per_class: Count | None
+
+
 class Ingest(Section):
     """Where the photographs come from."""
 
-    source: Literal["synthetic", "folder"]
+    source: Literal["synthetic", "folder", "severstal", "cifar10"]
     path: Name
     max_pixels: Count
     synthetic: Synthetic
     folder: Folder
+    severstal: Severstal
+    cifar10: Cifar10
 
 
 class Prepare(Section):
@@ -61,7 +77,7 @@ class Prepare(Section):
     masks: Literal["given", "threshold", "given_else_threshold"]
     mask_coding: Literal["auto", "binary", "zero_one", "grey", "labels", "palette", "colours"]
     mask_table: dict[str, int | list[int]] | None
-    protocol: Literal["grouped", "random", "after_augmentation"]
+    protocol: Literal["grouped", "given", "random", "after_augmentation"]
     val_fraction: Annotated[float, Field(gt=0, lt=1)]
     test_fraction: Annotated[float, Field(gt=0, lt=1)]
     seed: Seed

@@ -44,7 +44,7 @@ def test_the_canonical_form(tmp_path):
     assert [row["id"] for row in index] == ["00000", "00001", "00002"]
     assert index[0] == {
         "id": "00000", "name": "a/1.JPG", "label": "a", "group": "a/1.JPG", "image": "images/00000.jpg", "mask": "",
-        "width": "30", "height": "20",
+        "width": "30", "height": "20", "split": "",
     }  # fmt: skip
     assert (index[1]["group"], index[1]["mask"]) == ("g", "masks/00001.png")
     assert (index[2]["label"], index[2]["group"]) == ("", "new/3.png")

@@ -3,6 +3,7 @@ import pytest
 from test_prepare import CLASSES, load, run
 
 from defectdistill.data.augment import PUBLISHED, augment, augment_one, copy_seed, table3
+from defectdistill.data.errors import DataError
 from defectdistill.data.protocol import COPIES, PROTOCOLS, divide
 from defectdistill.data.split import fold_split
 
@@ -45,11 +46,26 @@ def test_after_augmentation_copies_of_one_photograph_are_on_several_sides():
     assert sides.count("test") == 90  # 15 % of the copies, as in the paper: of 5 × 117 about 88
 
 
-@pytest.mark.parametrize("protocol", PROTOCOLS)
+@pytest.mark.parametrize("protocol", [name for name in PROTOCOLS if name != "given"])
 def test_folds_follow_the_protocol(protocol):
     rows, sides = divide(photographs(), protocol, FRACTIONS, seed=1, folds=4, fold=2)
     labels, units = [row["label"] for row in rows], [row["group" if protocol == "grouped" else "name"] for row in rows]
     assert sides == fold_split(labels, units, 4, 2, 1)
+
+
+def test_a_given_test_split_is_kept_and_the_rest_divided_by_group():
+    rows = photographs()
+    for row in rows:
+        row["split"] = "test" if row["group"].endswith(("-0", "-1", "-2")) else "train"
+    divided, sides = divide(rows, "given", FRACTIONS, seed=0)
+    assert {row["name"] for row, side in zip(divided, sides, strict=True) if side == "test"} == {
+        row["name"] for row in rows if row["split"] == "test"
+    }
+    assert {len(each) for each in sides_of(divided, sides, "group").values()} == {1}
+    assert sides.count("val") == 20  # of 18 groups of five: 15 % rounds to two of each class
+    rows[7]["split"] = ""
+    with pytest.raises(DataError, match=r"1 images, dent/1-2\.png for one, come without a split; use grouped"):
+        divide(rows, "given", FRACTIONS, seed=0)
 
 
 def test_copies_are_those_of_table_3_with_the_mask_of_their_photograph(tmp_path):

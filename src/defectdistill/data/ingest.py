@@ -13,7 +13,7 @@ from defectdistill.data.mask_image import decode_mask, looks_like_photograph
 from defectdistill.data.sample import Rejected, Sample
 from defectdistill.data.tables import write_json, write_table
 
-COLUMNS = ("id", "name", "label", "group", "image", "mask", "width", "height")
+COLUMNS = ("id", "name", "label", "group", "image", "mask", "width", "height", "split")
 LARGEST_PIXEL = 8  # bytes: four channels of 16 bits, not compressed
 LARGEST_REST = 10_000_000  # bytes of a file that are no pixels: a camera's preview, colour profile, notes
 
@@ -25,8 +25,9 @@ def write_raw(
 
     Images and masks keep their encoded bytes, one at a time is in memory. Written are `images/`, `masks/`, `index.csv`
     (`COLUMNS`; ids in order of name; label empty without one; group falls back to the name; mask empty if there is
-    none; size upright after EXIF), `rejected.csv` (name, reason) and `summary.json`. An image is left out where it or
-    its mask cannot be decoded, has more than `max_pixels` pixels, or where they differ in size.
+    none; size upright after EXIF; split train or test where the data set says so, else empty), `rejected.csv` (name,
+    reason) and `summary.json`. An image is left out where it or its mask cannot be decoded, has more than `max_pixels`
+    pixels, or where they differ in size.
     Raises `DataError`, leaving none of the named files behind, where no labelled image or a single class is left.
     """
     arriving = output / ".arriving"
@@ -86,6 +87,7 @@ def _receive(samples: Iterable[Sample | Rejected], folder: Path, max_pixels: int
                 "mask": None if mask is None else _mask_suffix(sample),
                 "width": width,
                 "height": height,
+                "split": sample.split or "",
             }
         )
     return rows, rejected
@@ -158,9 +160,8 @@ def _settle(rows: list[dict], arriving: Path, output: Path) -> list[tuple]:
         if row["mask"] is not None:
             mask = f"masks/{identity}{row['mask']}"
             (arriving / f"{row['number']}.mask").rename(output / mask)
-        index.append(
-            (identity, row["name"], row["label"] or "", row["group"], image, mask, row["width"], row["height"])
-        )
+        known = (row["width"], row["height"], row["split"])
+        index.append((identity, row["name"], row["label"] or "", row["group"], image, mask, *known))
     return index
 
 

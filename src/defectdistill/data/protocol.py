@@ -2,16 +2,19 @@
 
 `random` forgets the groups: pictures of one object, and near copies, come to lie on several sides. `after_augmentation`
 is the cable paper's: copies are made first and divided one by one, so that nearly every test image has a twin that was
-learned from. Scores from these two say little about new objects; the report says so in red.
+learned from. Scores from these two say little about new objects; the report says so in red. `given` keeps the test
+split that a data set comes with, and divides the rest by group: it is as honest as the data set is.
 """
 
 from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from defectdistill.data.errors import DataError
 from defectdistill.data.split import fold_split, grouped_split
 
-PROTOCOLS = ("grouped", "random", "after_augmentation")
+HONEST = ("grouped", "given")
+PROTOCOLS = (*HONEST, "random", "after_augmentation")
 COPIES = 4  # of each photograph, before it is divided: "about four times the original number"
 COPY_NAME = "{name} (copy {copy})"
 
@@ -34,11 +37,40 @@ def divide(
     """
     numbers = range(COPIES + 1 if protocol == "after_augmentation" else 1)
     divided = [named(row, copy) for row in rows for copy in numbers]
-    groups = [row["group" if protocol == "grouped" else "name"] for row in divided]
+    groups = [row["group" if protocol in HONEST else "name"] for row in divided]
     labels = [row["label"] for row in divided]
+    if protocol == "given":
+        return divided, given_split(divided, labels, groups, fractions, seed)
     if folds:
         return divided, fold_split(labels, groups, folds, fold, seed)
     return divided, grouped_split(labels, groups, fractions, seed)
+
+
+def given_split(
+    rows: Sequence[Mapping[str, str]],
+    labels: Sequence[str],
+    groups: Sequence[str],
+    fractions: Sequence[float],
+    seed: int,
+) -> list[str]:
+    """Return test for what the data set calls test, and divide the rest by group: `fractions[1]` of it for validation.
+
+    Raises `DataError` for an image of which the data set says nothing, and as `grouped_split` does.
+    """
+    silent = [row["name"] for row in rows if row["split"] not in ("train", "test")]
+    if silent:
+        raise DataError(
+            f"prepare.protocol = 'given': {len(silent)} images, {silent[0]} for one, come without a split; use grouped"
+        )
+    learned = [position for position, row in enumerate(rows) if row["split"] == "train"]
+    share = fractions[1]
+    # The third part is divided off and joined again: the split is made for three.
+    parts = (1 - share, share / 2, share - share / 2)
+    sides = grouped_split([labels[p] for p in learned], [groups[p] for p in learned], parts, seed)
+    found = ["test"] * len(rows)
+    for position, side in zip(learned, sides, strict=True):
+        found[position] = "train" if side == "train" else "val"
+    return found
 
 
 def named(row: Mapping[str, str], copy: int) -> Row:
@@ -61,6 +93,7 @@ def described(protocol: str, fractions: Sequence[float], seed: int, folds: int, 
     how = f"fold {fold} of 0 to {folds - 1}" if folds else "/".join(f"{100 * share:g}" for share in fractions)
     by = {
         "grouped": "by group",
+        "given": "by group, the test split as the data set gives it",
         "random": "at random, whatever the group",
         "after_augmentation": f"at random after augmentation ({COPIES} copies of each photograph)",
     }

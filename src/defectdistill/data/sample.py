@@ -11,7 +11,8 @@ class Sample:
     `name` is unique within the source: the POSIX path relative to the source's root, with its suffix.
     `label` is the class name, None for an unlabelled image. `image` and `mask` are files or encoded bytes
     (mask: None where there is none). `group` names the object that is shown: images of one group never end up
-    on two sides of a split; None means that the image is its own group.
+    on two sides of a split; None means that the image is its own group. `split` is the side that the data set itself
+    gives it, train or test, None where it gives none.
     """
 
     name: str
@@ -19,6 +20,7 @@ class Sample:
     image: Path | bytes
     mask: Path | bytes | None = None
     group: str | None = None
+    split: str | None = None
 
     def image_bytes(self) -> bytes:
         """Return the image as encoded bytes; raises OSError if its file cannot be read."""

@@ -45,8 +45,8 @@ _FLATTERY = {
 
 
 def flattery(protocol: str) -> tuple[str, str] | None:
-    """Return a heading and the reason why scores under a protocol flatter; None for `grouped`, where they do not."""
-    if protocol == "grouped":
+    """Return a heading and the reason why scores under a protocol flatter; None for one under which they do not."""
+    if protocol not in _FLATTERY:
         return None
     heading, reason = _FLATTERY[protocol]
     advice = "The scores flatter: they say little about new objects. pipelines/cable_protocols measures by how much."

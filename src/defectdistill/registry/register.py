@@ -60,7 +60,7 @@ def register(params: Params) -> list[str]:
 
 def refuse_flattery(protocol: str) -> None:
     """Raise ValueError for a protocol under which a score says little about new objects."""
-    if protocol != "grouped":
+    if protocol not in ("grouped", "given"):
         raise ValueError(
             f"the data were divided with prepare.protocol = {protocol!r}: test images show objects that were learned "
             "from, so that the score would flatter; set prepare.protocol: grouped and run `dvc repro`"
