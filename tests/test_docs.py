@@ -32,6 +32,7 @@ def test_links_and_pictures_exist(page):
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_make_targets_exist(page):
     targets = set(re.findall(r"^([\w-]+):", (PROJECT / "Makefile").read_text(), re.M))
+    targets |= {f"repro-{folder.parent.name.replace('_', '-')}" for folder in PROJECT.glob("pipelines/*/dvc.yaml")}
     assert {command.split()[1] for command in commands(page) if command.startswith("make ")} <= targets
 
 
