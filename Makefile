@@ -21,7 +21,8 @@ repro: install  ## run the pipeline: from photographs to metrics/report.html
 	dvc repro
 
 repro-%: install  ## run another pipeline of pipelines/: repro-cable-ablation, repro-cable-protocols, repro-cable-paper
-	dvc repro pipelines/$(subst -,_,$*)/dvc.yaml
+	$(if $(filter cable-%,$*),dvc repro,)
+	cd pipelines && dvc repro $(subst -,_,$*)/dvc.yaml
 
 FOLDS ?= 5
 SEEDS ?= 0

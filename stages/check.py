@@ -26,10 +26,13 @@ def main() -> None:
     choose_accelerator(params.compute.accelerator)
     student, teacher = params.student, params.teacher
     taps_of(build_student(student.arch, 2, offline(student.weights)), params.distill.levels)
-    levels = {
-        tap.stride: tap for tap in build_teacher(teacher.encoder, teacher.width, 1, offline(teacher.weights)).taps
-    }
-    select_taps(levels, params.freeze.levels, f"the teacher's encoder {teacher.encoder!r}")
+    if teacher.network == "classifier":
+        taps_of(build_student(teacher.arch, 2, offline(teacher.weights)), params.freeze.levels)
+    else:
+        taps = build_teacher(teacher.encoder, teacher.width, 1, offline(teacher.weights)).taps
+        select_taps(
+            {tap.stride: tap for tap in taps}, params.freeze.levels, f"the teacher's encoder {teacher.encoder!r}"
+        )
     output = Path(*OUTPUTS)
     output.parent.mkdir(parents=True, exist_ok=True)
     output.write_text("params.yaml is valid\n")

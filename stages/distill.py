@@ -6,7 +6,6 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "src"))
 
 from defectdistill import checkpoint
-from defectdistill.data.batches import image_batches
 from defectdistill.data.tables import read_json
 from defectdistill.models.students import classifier_config
 from defectdistill.params import Params, load_params
@@ -16,7 +15,7 @@ from defectdistill.stage import run_stage
 from defectdistill.tracking.runs import stage_run
 from defectdistill.training.classification import classification_task
 from defectdistill.training.compute import set_up
-from defectdistill.training.fit import LIMITS, fit
+from defectdistill.training.lesson import Lesson
 from defectdistill.training.once import Work, train_once
 
 DATA, BY = place("--data") / "data", place("--teacher")
@@ -30,17 +29,15 @@ OUTPUTS = (str(MODEL), str(METRICS), f"metrics/runs/{STAGE}.json")
 def train(params: Params, work: Work) -> None:
     """Write the classifier and its history."""
     settings, summary, machine = params.student, read_json(SUMMARY), set_up(**params.compute.model_dump())
-    task, stored, more = classification_task(settings.model_dump(), len(summary["classes"])), {}, None
+    task = classification_task(settings.model_dump(), len(summary["classes"]))
+    lessons = [Lesson(task)]
     if STAGE == "distill":
-        from defectdistill.training.distillation import distilling_task  # the baseline does not depend on it
+        from defectdistill.training.course import lessons_of  # the baseline does not depend on it
 
-        task, stored, more = distilling_task(task, params.distill.model_dump(), FEATURES, TEACHER, SPLITS, MORE)
+        lessons = lessons_of(task, params.distill.model_dump(), FEATURES, TEACHER, SPLITS, MORE)
     with stage_run(STAGE, work.settings, params.tracking.required, work.run) as run:
-        loading = {"batch_size": settings.batch_size, "on_gpu": machine.on_gpu}
-        train = image_batches(SPLITS["train"], seed=settings.seed, extra=stored.get("train"), further=more, **loading)
-        val = image_batches(SPLITS["val"], extra=stored.get("val"), **loading)
-        kept = settings.model_dump(include=LIMITS) | {"folder": work.folder, "history": METRICS / "history.csv"}
-        fit(task, train, val, machine=machine, monitor=("val_loss", "min"), on_epoch=run.log_epoch, **kept)
+        for lesson in lessons:
+            lesson.give(SPLITS, settings.model_dump(), machine, work.folder, METRICS, run.log_epoch)
         if is_main_process():
             config = classifier_config(settings.arch, summary["classes"], summary["size"], summary["resize"])
             checkpoint.save(MODEL, task.student.state_dict(), config)

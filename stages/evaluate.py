@@ -8,9 +8,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "src"))
 from defectdistill.data.tables import read_json
 from defectdistill.evaluation.evaluate import evaluate_models
 from defectdistill.evaluation.figures import CONTACT_SHEETS
-from defectdistill.evaluation.gathered import MODELS, gather
+from defectdistill.evaluation.gathered import MODELS, gather, load_teacher
 from defectdistill.evaluation.leak_check import find_leaks
-from defectdistill.models.segmenter import Segmenter
 from defectdistill.params import load_params
 from defectdistill.predict import Predictor
 from defectdistill.stage import run_stage
@@ -29,7 +28,7 @@ def main() -> None:
     params, summary = load_params(), read_json(PREPARED / "summary.json")
     set_up(params.compute.threads, "cpu", "fp32")  # one machine's test scores must be another's
     predictors = {model: Predictor.load(folder, params.evaluate.batch_size) for model, folder in FOLDERS.items()}
-    predicted = gather(PREPARED, predictors, Segmenter.load(TEACHER, params.evaluate.batch_size))
+    predicted = gather(PREPARED, predictors, load_teacher(TEACHER, params.evaluate.batch_size))
     with experiment_run(params.in_use(), params.tracking.required) as run:
         results = evaluate_models(
             METRICS,
@@ -38,7 +37,9 @@ def main() -> None:
             leaks=find_leaks(PREPARED, summary["classes"], params.distill.teaches_unlabelled()),
             **predicted,
             histories={model: METRICS / stage / "history.csv" for model, stage in HISTORIES.items()},
-            contact_sheets=[(caption, METRICS / path) for caption, path in CONTACT_SHEETS.items()],
+            contact_sheets=[
+                (text, METRICS / path) for text, path in CONTACT_SHEETS.items() if (METRICS / path).exists()
+            ],
             params=params.in_use(),
             reproduce=["dvc repro"],
             **params.evaluate.model_dump(exclude={"batch_size"}),

@@ -7,8 +7,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "src"))
 
 from defectdistill import checkpoint
 from defectdistill.distillation.feature_writer import write_store
-from defectdistill.distillation.frozen_teacher import freeze
-from defectdistill.models.segmenter import load_teacher
+from defectdistill.distillation.frozen import freeze_any
 from defectdistill.params import load_params
 from defectdistill.places import place
 from defectdistill.stage import run_stage
@@ -30,9 +29,7 @@ def main() -> None:
     machine = set_up(**params.compute.model_dump(exclude={"devices", "nodes"}))
     source = Path("models/teacher")
     with stage_run("freeze", params.flat("freeze", "compute"), params.tracking.required) as run:
-        network, config = load_teacher(source)
-        kept = {"strides": params.freeze.levels, "class_maps": params.freeze.class_maps}
-        teacher = freeze(network, config.unet3plus.model_dump(), **kept).to(machine.device)
+        teacher = freeze_any(source, params.freeze.levels, params.freeze.class_maps).to(machine.device)
         teacher.save(Path("models/frozen_teacher"))
         manifest = write_store(
             Path("data/teacher_features"),

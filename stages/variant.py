@@ -1,4 +1,4 @@
-"""Write the params.yaml of a variant: `variant.py FOLDER --base FILE CHANGES…` (see variants.py)."""
+"""Write the params.yaml of a variant: `variant.py FOLDER --base FILE CHOSEN…` (see variants.py)."""
 
 import argparse
 import sys
@@ -13,13 +13,14 @@ from defectdistill.variants import write_variant
 parser = argparse.ArgumentParser(description=__doc__)
 parser.add_argument("folder", type=Path, help="where the stages of the variant will run")
 parser.add_argument("--base", type=Path, required=True, help="the params.yaml that is changed")
-parser.add_argument("changes", nargs="+", help=f"names of mappings in {PARAMS} here, or KEY=VALUE")
+parser.add_argument("--changes", type=Path, default=Path(PARAMS), help="the file with the named changes")
+parser.add_argument("chosen", nargs="+", help="names of mappings in that file, or KEY=VALUE")
 
 
 if __name__ == "__main__":
     given = parser.parse_args()
     run_stage(
         f"variant-{given.folder.name}",
-        lambda: write_variant(given.folder, given.base, Path(PARAMS), given.changes),
+        lambda: write_variant(given.folder, given.base, given.changes, given.chosen),
         (str(given.folder / PARAMS),),
     )

@@ -64,7 +64,14 @@ def test_the_shipped_file_is_valid():
         ({"distill__weights": dict.fromkeys(("feature_fusion", "class_map", "soft_targets"), 0.0)}, "is 0: nothing"),
         ({"freeze__class_maps": False}, "combined needs the teacher's class maps: set freeze.class_maps: true"),
         ({"teacher__target": "binary"}, "loss ce_dice_image asks for an image's class"),
-        ({"teacher__target": "binary", "teacher__loss": "ce"}, "soft targets need a teacher that tells classes apart"),
+        ({"teacher__network": "vgg"}, r"teacher\.network = 'vgg': expected one of unet3plus, classifier"),
+        ({"teacher__network": ...}, r"teacher\.network = None: expected one of unet3plus, classifier"),
+        ({"prepare__masks": "none"}, "teacher.network = unet3plus learns from masks, and prepare.masks is none"),
+        (
+            {"distill__hint_epochs": 2, "distill__hint_level": 4},
+            r"distill.hint_level = 4, which freeze.levels = \[8, 16\]",
+        ),
+        ({"teacher__target": "binary", "teacher__loss": "ce"}, "soft_targets needs a teacher that tells classes apart"),
         ({"compute__precision": "fp16"}, r"compute\.precision = 'fp16'"),
         ({"ingest__source": "web"}, r"ingest\.source = 'web'"),
         ({"registry__metric": "test/loss"}, r"registry\.metric = 'test/loss': .*macro_f1"),
@@ -112,3 +119,33 @@ def test_settings_of_other_sources_are_not_in_use(tmp_path):
     folder = load_params(changed(tmp_path, ingest__source="folder")).in_use()
     assert "ingest.folder.groups" in folder
     assert "ingest.synthetic.seed" not in folder
+
+
+CLASSIFIER = {
+    "network": "classifier", "arch": "resnet18", "weights": "none", "lr": 0.001, "min_lr": 0.0, "warmup": 0,
+    "weight_decay": 0.0, "label_smoothing": 0.0, "batch_size": 4, "epochs": 2, "patience": 2, "seed": 0,
+}  # fmt: skip
+
+
+def of_a_classifier(folder, **changes):
+    return changed(folder, **{"teacher": CLASSIFIER} | changes)
+
+
+@pytest.mark.parametrize("method", ["feature_fusion", "hint", "relational", "soft_targets", "masks", "none"])
+def test_a_classifier_may_teach_what_needs_no_map(tmp_path, method):
+    params = load_params(of_a_classifier(tmp_path, distill__method=method, prepare__masks="none"))
+    assert params.teacher.arch == "resnet18"
+    assert params.flat()["teacher.network"] == "classifier"
+
+
+@pytest.mark.parametrize("method", ["class_map", "channelwise", "combined"])
+def test_a_classifier_has_no_map_to_teach(tmp_path, method):
+    with pytest.raises(
+        ParamsError, match=r"needs class maps, and a teacher that is a classifier has none: choose feat"
+    ):
+        load_params(of_a_classifier(tmp_path, distill__method=method))
+
+
+def test_a_key_of_the_other_kind_of_teacher_is_unknown(tmp_path):
+    with pytest.raises(ParamsError, match=r"teacher\.width: unknown key"):
+        load_params(of_a_classifier(tmp_path, teacher=CLASSIFIER | {"width": 4}, distill__method="hint"))

@@ -17,7 +17,9 @@ TRAINED = ["teacher", "freeze", "baseline", "distill", "evaluate"]
 # Which stages a section's keys must re-run, besides `check`, which reads them all.
 DOWNSTREAM = {
     "ingest": FROM["ingest"],
-    **{f"ingest.{name}": [] for name in ("folder", "severstal", "cifar10")},  # not in use: the source is synthetic
+    **{
+        f"ingest.{name}": [] for name in ("folder", "severstal", "cifar10", "shapes")
+    },  # not in use: the source is synthetic
     "prepare": FROM["prepare"],
     "augment": FROM["augment"],
     "teacher": ["teacher", "freeze", "distill", "evaluate"],
@@ -34,6 +36,7 @@ OTHER = {
     "ingest.source": "folder",
     "ingest.path": "other",
     "distill.method": "other",
+    "teacher.network": "other",
     "freeze.levels": [8],
     "distill.levels": [8],
     "registry.metric": "test/accuracy",
@@ -73,7 +76,8 @@ def fakes(tmp_path_factory):
     (folder / "fake.py").write_text(FAKE)
     (folder / "other").mkdir()
     (folder / "other" / "x.txt").write_text("x")
-    (folder / "src/defectdistill/distillation/other.py").write_text("")
+    for other in ("distillation/other.py", "training/teachers/other.py"):
+        (folder / "src/defectdistill" / other).write_text("")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("PATH", environment()["PATH"])
         patch.chdir(folder)  # parameters' files are found from the working directory

@@ -17,17 +17,16 @@ ROOT = Path(__file__).resolve().parents[1]
 PACKAGE, SOURCE = "defectdistill", "src/defectdistill/"
 # They cannot change a model or a score.
 LEFT_OUT = (f"{SOURCE}tracking/", *(f"{SOURCE}{name}.py" for name in ("params", "sections", "model_sections")))
-# Modules that import others by a name in params.yaml: which those are, and what else of the family these contain.
+# Files that import a module by a name in params.yaml: that module, or the folder of its package.
 BY_NAME = {
-    f"{SOURCE}data/ingest.py": ({f"{SOURCE}data/sources/${{ingest.source}}"}, set()),
-    f"{SOURCE}training/distillation.py": (
-        {f"{SOURCE}distillation/${{distill.method}}.py"},
-        {f"{SOURCE}distillation/combined.py"},
-    ),
+    f"{SOURCE}data/ingest.py": f"{SOURCE}data/sources/${{ingest.source}}",
+    "stages/teacher.py": f"{SOURCE}training/teachers/${{teacher.network}}.py",
+    f"{SOURCE}training/distillation.py": f"{SOURCE}distillation/${{distill.method}}.py",
 }
+METHODS = f"{SOURCE}distillation"
 # What a command never comes to, though its script imports it in a function.
 NOT_REACHED = {
-    r"distill\.py baseline": {f"{SOURCE}training/distillation.py"},
+    r"distill\.py baseline": {f"{SOURCE}training/course.py"},
     r"(ingest|prepare|augment)\.py": {f"{SOURCE}checkpoint.py"},  # for the lineage of models
 }
 
@@ -45,33 +44,59 @@ def imported(path: str) -> frozenset[str]:
     return frozenset(file for file in files if (ROOT / file).is_file())
 
 
-def needed(command: str) -> set[str]:
-    """Return the modules, and templates of modules, that the stage scripts in a command import."""
+def resolved(template: str, values: dict[str, Any]) -> str:
+    """Return a path with the values of the parameters that it names."""
+
+    def value(found: re.Match) -> str:
+        section, key = found[1].split(".")
+        return values[section][key]
+
+    return re.sub(r"\$\{([\w.]+)\}", value, template)
+
+
+def needed(command: str, values: dict[str, Any]) -> set[str]:
+    """Return the modules that the stage scripts in a command import, those by name as templates."""
     barred = {file for pattern, files in NOT_REACHED.items() if re.search(pattern, command) for file in files}
-    todo, seen, by_name = re.findall(r"stages/\w+\.py", command), set(), set()
+    todo, seen, templates = re.findall(r"stages/\w+\.py", command), set(), set()
     while todo:
         path = todo.pop()
-        templates, contain = BY_NAME.get(path, (set(), set()))
-        by_name |= templates
-        found = {file for start in {path, *contain} for file in imported(start)} - barred
+        starts = {path}
+        if template := BY_NAME.get(path):
+            templates.add(template)
+            module = ROOT / resolved(template, values)
+            found = sorted(module.rglob("*.py")) if module.is_dir() else [module]
+            starts |= {file.relative_to(ROOT).as_posix() for file in found}
+        found = {file for start in starts for file in imported(start)} - barred
         todo += found - seen
         seen |= found
-    return {file for file in seen if not file.startswith(LEFT_OUT)} | by_name
+    inside = tuple(resolved(template, values) for template in templates)
+    return {file for file in seen if not file.startswith((*LEFT_OUT, *inside))} | templates
 
 
-def dependencies(stage: dict[str, Any], up: str, of_variants: bool) -> list[str]:
+def dependencies(stage: dict[str, Any], up: str, values: dict[str, Any]) -> list[str]:
     """Return the dependencies of a stage: its own, its scripts, then the modules.
 
-    `up` leads to the root; `of_variants` says that the parameters stand in the variants' folders.
+    `up` leads to the root; `values` are the parameters. Beside the root's pipeline names stand for what they are now:
+    parameters may stand in another folder, and DVC ignores no `__pycache__` in a folder outside of its repository. A
+    variant may have any method.
     """
     command = " ".join(stage["cmd"]) if isinstance(stage["cmd"], list) else stage["cmd"]
     scripts = sorted({f"{up}{script}" for script in re.findall(r"stages/\w+\.py", command)})
-    modules = {f"{up}{module}" for module in needed(command)}
-    if of_variants and any("${distill.method}" in module for module in modules):  # each has a method of its own
-        methods = f"{up}{SOURCE}distillation"
-        modules = {module for module in modules if not module.startswith(methods)} | {methods}
-    own = [name for name in stage["deps"] if f"{SOURCE}" not in name or not name.endswith((".py", "}", "distillation"))]
-    return [name for name in own if name not in scripts] + scripts + sorted(modules, key=plain)
+    modules = needed(command, values)
+    if up:
+        if any("${distill.method}" in module for module in modules):
+            modules |= set(files_of(METHODS)) | {file for method in files_of(METHODS) for file in imported(method)}
+        modules = {file for module in modules for file in files_of(resolved(module, values))}
+    own = [name for name in stage["deps"] if SOURCE not in name or not name.endswith((".py", "}"))]
+    return [name for name in own if name not in scripts] + scripts + sorted((up + name for name in modules), key=plain)
+
+
+def files_of(name: str) -> list[str]:
+    """Return a file as it is, of a folder the modules in it, but for empty ones."""
+    if not (ROOT / name).is_dir():
+        return [name]
+    found = (path for path in sorted((ROOT / name).rglob("*.py")) if path.stat().st_size)
+    return [path.relative_to(ROOT).as_posix() for path in found]
 
 
 def plain(name: str) -> str:
@@ -84,10 +109,11 @@ def as_declared(path: Path) -> str:
     yaml, text = YAML(), path.read_text(encoding="utf-8")
     yaml.preserve_quotes, yaml.width = True, 10_000
     yaml.indent(mapping=2, sequence=4, offset=2)
-    document, of_variants = yaml.load(text), "variant.py" in text
+    document, base = yaml.load(text), re.search(r"--base (\S+)", text)
+    values = YAML(typ="safe", pure=True).load(path.parent / (base[1] if base else "params.yaml"))
     for stage in document["stages"].values():
         depth = len(path.parent.relative_to(ROOT).parts) + ("wdir" in stage)
-        stage["deps"][:] = dependencies(stage, "../" * depth, of_variants)
+        stage["deps"][:] = dependencies(stage, "../" * depth, values)
     written = io.StringIO()
     yaml.dump(document, written)
     return written.getvalue()

@@ -62,6 +62,14 @@ class FrozenTeacherPart(Part):
     strides: Annotated[list[Annotated[int, Field(ge=1, le=32)]], Field(min_length=1, max_length=6)]
 
 
+class FrozenClassifierPart(Part):
+    """What builds a frozen classifier: see `FrozenClassifier`."""
+
+    arch: Name
+    classes: Annotated[int, Field(ge=1, le=MOST_NAMES)]
+    strides: Annotated[list[Annotated[int, Field(ge=1, le=32)]], Field(min_length=1, max_length=6)]
+
+
 class ModelJson(BaseModel):
     """A model.json: the key by which its kind is known, and what this kind is called."""
 
@@ -109,6 +117,13 @@ class FrozenTeacher(ModelJson):
 
     key, kind, example = "frozen_teacher", "frozen teacher", "models/frozen_teacher"
     frozen_teacher: FrozenTeacherPart
+
+
+class FrozenClassifier(ModelJson):
+    """The model.json of a frozen classifier."""
+
+    key, kind, example = "frozen_classifier", "frozen classifier", "models/frozen_teacher"
+    frozen_classifier: FrozenClassifierPart
 
 
 Form = TypeVar("Form", bound=ModelJson)

@@ -9,9 +9,10 @@ from defectdistill.sections import Count, Name, NotNegative, Positive, Section, 
 Stride = Literal[1, 2, 4, 8, 16, 32]
 
 
-class Teacher(Section):
-    """The segmentation network and its training."""
+class UNet3PlusTeacher(Section):
+    """A U-Net3+ that learns from the masks, and its training."""
 
+    network: Literal["unet3plus"]
     encoder: Name
     width: Annotated[int, Field(ge=1, le=512)]  # model_json.py refuses a wider one
     weights: Name
@@ -26,32 +27,27 @@ class Teacher(Section):
     seed: Seed
 
     @model_validator(mode="after")
-    def knows_the_image(self) -> "Teacher":
+    def knows_the_image(self) -> "UNet3PlusTeacher":
         """Only a teacher that tells classes apart can be asked for an image's class."""
         if self.target == "binary" and self.loss == "ce_dice_image":
             raise ValueError("loss ce_dice_image asks for an image's class: choose target classes, or loss ce_dice")
         return self
 
     @model_validator(mode="after")
-    def has_such_weights(self) -> "Teacher":
+    def has_such_weights(self) -> "UNet3PlusTeacher":
         """ImageNet weights exist for the library's encoders only."""
         if self.encoder == "plain" and self.weights == "imagenet":
             raise ValueError("encoder plain has no ImageNet weights: choose another encoder (resnet34) or weights none")
         return self
 
-
-class Freeze(Section):
-    """Which levels of the teacher are kept, whether its class maps too, and whether what they say is stored."""
-
-    levels: Annotated[list[Stride], Field(min_length=1)]
-    class_maps: bool
-    store: Literal["auto", "always", "never"]
-    store_limit_gb: NotNegative
-    batch_size: Count
+    def says(self, class_maps: bool) -> set[str]:
+        """Return what the frozen teacher can be asked for, if it keeps its class maps or not."""
+        answers = {"maps", "scores"} if self.target == "classes" else {"maps"}
+        return {"features", *(answers if class_maps else ())}
 
 
 class Student(Section):
-    """The classifier and its training, shared by `baseline` and `distill`."""
+    """A classifier and its training; of `student` shared by `baseline` and `distill`."""
 
     arch: Name
     weights: Name
@@ -78,6 +74,40 @@ class Student(Section):
         if self.min_lr > self.lr:
             raise ValueError(f"min_lr = {self.min_lr} must not be larger than lr = {self.lr}")
         return self
+
+
+class ClassifierTeacher(Student):
+    """A classifier that learns from the labels alone, with the keys of a student."""
+
+    network: Literal["classifier"]
+
+    def says(self, class_maps: bool) -> set[str]:
+        """Return what the frozen teacher can be asked for."""
+        return {"features", "scores"}
+
+
+Teacher = Annotated[UNet3PlusTeacher | ClassifierTeacher, Field(discriminator="network")]
+
+
+class Freeze(Section):
+    """Which levels of the teacher are kept, whether its class maps too, and whether what they say is stored."""
+
+    levels: Annotated[list[Stride], Field(min_length=1)]
+    class_maps: bool
+    store: Literal["auto", "always", "never"]
+    store_limit_gb: NotNegative
+    batch_size: Count
+
+
+# What each method asks of a teacher.
+ASKED = {
+    "feature_fusion": "features",
+    "hint": "features",
+    "relational": "features",
+    "class_map": "maps",
+    "channelwise": "maps",
+    "soft_targets": "scores",
+}
 
 
 class Terms(Section):
@@ -123,6 +153,9 @@ class Distill(Section):
     schedule: Literal["ramp", "fixed"]
     alpha_start: NotNegative
     alpha_end: NotNegative
+    hint_epochs: Annotated[int, Field(ge=0)]
+    hint_level: Stride
+    hold_hinted: bool
 
     @model_validator(mode="after")
     def has_a_term(self) -> "Distill":

@@ -5,7 +5,7 @@ Read with YAML 1.2 (ruamel.yaml): DVC writes 1e-5 as `1e-05`, which YAML 1.1 rea
 
 import difflib
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from pydantic import BaseModel, ValidationError, model_validator
 from ruamel.yaml import YAML, YAMLError
@@ -13,7 +13,8 @@ from ruamel.yaml import YAML, YAMLError
 from defectdistill import model_sections, sections
 
 PARAMS = "params.yaml"
-SOURCES = ("synthetic", "folder", "severstal", "cifar10")
+NETWORKS = ("unet3plus", "classifier")
+SOURCES = ("synthetic", "folder", "severstal", "cifar10", "shapes")
 
 
 class ParamsError(ValueError):
@@ -43,20 +44,45 @@ class Params(sections.Section):
             raise ValueError(
                 f"distill.levels names {missing}, which freeze.levels = {self.freeze.levels} does not keep"
             )
+        if self.distill.hint_epochs and self.distill.hint_level not in self.freeze.levels:
+            raise ValueError(
+                f"distill.hint_level = {self.distill.hint_level}, which freeze.levels = {self.freeze.levels} does not "
+                "keep"
+            )
         return self
 
     @model_validator(mode="after")
     def distils_what_the_teacher_knows(self) -> "Params":
-        """Class maps must be kept, and answers for an image take a teacher of classes."""
-        parts = self.distill.parts()
-        if parts & {"class_map", "soft_targets", "channelwise"} and not self.freeze.class_maps:
+        """A method asks only for what the teacher says."""
+        says = self.teacher.says(self.freeze.class_maps)
+        for part in sorted(self.distill.parts()):
+            asked = model_sections.ASKED.get(part)
+            if asked is None or asked in says:
+                continue
+            if asked in self.teacher.says(class_maps=True):
+                method = self.distill.method
+                raise ValueError(
+                    f"distill.method = {method} needs the teacher's class maps: set freeze.class_maps: true"
+                )
+            if self.teacher.network == "unet3plus":
+                raise ValueError(
+                    f"{part} needs a teacher that tells classes apart: set teacher.target: classes, or "
+                    f"distill.weights.{part}: 0"
+                )
             raise ValueError(
-                f"distill.method = {self.distill.method} needs the teacher's class maps: set freeze.class_maps: true"
+                f"distill.method = {part} needs class maps, and a teacher that is a classifier has none: choose "
+                f"{', '.join(name for name, part_asks in model_sections.ASKED.items() if part_asks in says)}, or "
+                "teacher.network: unet3plus"
             )
-        if "soft_targets" in parts and self.teacher.target == "binary":
+        return self
+
+    @model_validator(mode="after")
+    def has_masks_to_learn_from(self) -> "Params":
+        """A segmentation network learns from masks."""
+        if self.prepare.masks == "none" and self.teacher.network != "classifier":
             raise ValueError(
-                "soft targets need a teacher that tells classes apart: set teacher.target: classes, or "
-                "distill.weights.soft_targets: 0"
+                f"teacher.network = {self.teacher.network} learns from masks, and prepare.masks is none: choose "
+                "teacher.network: classifier, or another prepare.masks"
             )
         return self
 
@@ -110,7 +136,10 @@ def load_params(path: str | Path = PARAMS) -> Params:
 
 def describe(problem: dict[str, Any]) -> str:
     """Put one of pydantic's errors in a line: the key's full name, what it holds, what was expected."""
-    key = ".".join(str(part) for part in problem["loc"])
+    key = ".".join(str(part) for part in problem["loc"] if part not in NETWORKS)
+    if problem["type"].startswith("union_tag"):
+        found = problem["input"].get("network") if isinstance(problem["input"], dict) else problem["input"]
+        return f"{key}.network = {found!r}: expected one of {', '.join(NETWORKS)}"
     if problem["type"] == "extra_forbidden":
         near = difflib.get_close_matches(key, all_keys(Params), n=1)
         return f"{key}: unknown key" + (f"; did you mean {near[0]}?" if near else "; take it out")
@@ -126,6 +155,7 @@ def all_keys(section: type[BaseModel], prefix: str = "") -> list[str]:
     keys = []
     for name, field in section.model_fields.items():
         keys.append(prefix + name)
-        if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
-            keys.extend(all_keys(field.annotation, f"{prefix}{name}."))
+        for inner in get_args(field.annotation) or (field.annotation,):
+            if isinstance(inner, type) and issubclass(inner, BaseModel):
+                keys.extend(all_keys(inner, f"{prefix}{name}."))
     return keys

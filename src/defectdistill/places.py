@@ -19,9 +19,11 @@ def place(option: str) -> Path:
 def root() -> Path:
     """Return the main repository's root: what DVC says, also from inside a temporary copy, else the folder here.
 
-    Under `dvc exp run --temp` and in the queue the working directory is a copy that is thrown away.
+    Under `dvc exp run --temp` and in the queue the working directory is a copy that is thrown away. `pipelines/` is a
+    DVC repository inside the main one, whose MLflow store and scratch folder it shares.
     """
-    return Path(os.environ.get("DVC_ROOT") or ".").resolve()
+    found = Path(os.environ.get("DVC_ROOT") or ".").resolve()
+    return found.parent if found.name == "pipelines" and (found.parent / ".dvc").is_dir() else found
 
 
 def scratch() -> Path:

@@ -57,16 +57,25 @@ class Cifar10(Section):
     per_class: Count | None
 
 
+class Shapes(Section):
+    """Settings of the source `shapes`."""
+
+    seed: Seed
+    train_per_class: Count
+    test_per_class: Count
+
+
 class Ingest(Section):
     """Where the photographs come from."""
 
-    source: Literal["synthetic", "folder", "severstal", "cifar10"]
+    source: Literal["synthetic", "folder", "severstal", "cifar10", "shapes"]
     path: Name
     max_pixels: Count
     synthetic: Synthetic
     folder: Folder
     severstal: Severstal
     cifar10: Cifar10
+    shapes: Shapes
 
 
 class Prepare(Section):
@@ -74,7 +83,7 @@ class Prepare(Section):
 
     image_size: Annotated[int, Field(ge=32, le=1024, multiple_of=16)]
     resize: Literal["squash", "pad"]
-    masks: Literal["given", "threshold", "given_else_threshold"]
+    masks: Literal["given", "threshold", "given_else_threshold", "none"]
     mask_coding: Literal["auto", "binary", "zero_one", "grey", "labels", "palette", "colours"]
     mask_table: dict[str, int | list[int]] | None
     protocol: Literal["grouped", "given", "random", "after_augmentation"]

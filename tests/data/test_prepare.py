@@ -57,6 +57,15 @@ def load(folder, side):
     return index, *arrays
 
 
+def test_without_masks_no_image_has_one_and_none_is_asked_for(tmp_path):
+    summary = run(tmp_path, masks="none")
+    assert summary["masks"] == {"coding": "none", "given": 0, "threshold": 0, "none": 30, "empty_on_defect": 0}
+    for side in ("train", "val", "test"):
+        index, _, masks = load(tmp_path, side)
+        assert not masks.any()
+        assert {row["mask_source"] for row in index} == {"none"}
+
+
 def test_arrays_index_and_summary(tmp_path):
     summary = run(tmp_path)
     names = []
@@ -180,7 +189,7 @@ def test_an_unknown_colour_names_the_file(tmp_path):
     ("settings", "complaint"),
     [
         ({"resize": "crop"}, "prepare.resize='crop'"),
-        ({"masks": "none"}, "prepare.masks='none'"),
+        ({"masks": "some"}, "prepare.masks='some'"),
         ({"size": 0}, "prepare.image_size=0"),
         ({"mask_coding": "rle"}, "prepare.mask_coding='rle' is unknown; use auto, binary"),
         ({"mask_coding": "labels", "mask_table": {"rust": 1}}, "'rust'"),

@@ -21,6 +21,13 @@ def test_unequal_features_are_refused():
         hint_loss(torch.zeros(1, 2), torch.zeros(1, 3))
 
 
+def test_without_alignment_nothing_is_learned_beside_the_student():
+    method = Hint({8: (6, 4)}, align=False)
+    assert not list(method.parameters())
+    x = torch.randn(2, 6, 3, 3)
+    assert method.regressors["8"](x).shape == (2, 4, 3, 3)
+
+
 def test_the_regressor_goes_from_the_students_channels_to_the_teachers():
     (regressor,) = Hint({8: (6, 4)}).regressors.values()
     assert (regressor.in_channels, regressor.out_channels, regressor.kernel_size) == (6, 4, (3, 3))

@@ -4,12 +4,13 @@ import numpy as np
 import pytest
 import torch
 
+from defectdistill import checkpoint
 from defectdistill.data.tables import write_table
 from defectdistill.evaluation.class_activation import activation_maps
-from defectdistill.evaluation.gathered import gather
+from defectdistill.evaluation.gathered import gather, load_teacher
 from defectdistill.models.segmenter import Segmenter
-from defectdistill.models.students import build_student
-from defectdistill.models.unet3plus import build_teacher
+from defectdistill.models.students import build_student, classifier_config
+from defectdistill.models.unet3plus import build_teacher, teacher_config
 from defectdistill.predict import Predictor
 
 SIDE = 64
@@ -50,6 +51,23 @@ def test_splits_carry_probabilities_names_groups_and_labels(gathered):
     assert (validation.probs["baseline"] != validation.probs["student"]).any()
     assert sets["unlabelled"].labels is None
     assert sets["unlabelled"].groups == ["x"]
+
+
+def test_a_classifier_may_be_the_teacher(gathered, tmp_path):
+    prepared, models, _ = gathered
+    pixels = gather(prepared, models, models["baseline"])["pixels"]
+    assert pixels.found is None
+    np.testing.assert_array_equal(
+        pixels.answers, models["baseline"](np.load(prepared / "test/images.npy")).probabilities
+    )
+    network = models["student"].student
+    config = classifier_config("shufflenet_v2_x0_5", ["a", "b"], SIDE, "squash")
+    checkpoint.save(tmp_path / "classifier", network.state_dict(), config)
+    assert isinstance(load_teacher(tmp_path / "classifier", 4), Predictor)
+    network = build_teacher("plain", 2, 2)
+    config = teacher_config("plain", 2, ["a", "b"], SIDE, "squash")
+    checkpoint.save(tmp_path / "unet", network.state_dict(), config)
+    assert isinstance(load_teacher(tmp_path / "unet", 4), Segmenter)
 
 
 def test_pixels_are_of_the_test_split_and_its_true_classes(gathered):

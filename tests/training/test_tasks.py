@@ -12,8 +12,9 @@ from defectdistill import checkpoint
 from defectdistill.data.batches import NO_LABEL, JoinedBatches, PackedBatches, batches
 from defectdistill.data.tables import write_table
 from defectdistill.distillation.feature_writer import write_store
+from defectdistill.distillation.frozen import freeze_any
 from defectdistill.distillation.frozen_teacher import FrozenTeacher, freeze
-from defectdistill.models.students import build_student
+from defectdistill.models.students import build_student, classifier_config
 from defectdistill.models.unet3plus import UNet3Plus, teacher_config
 from defectdistill.training.classification import ClassificationTask, Optimisation
 from defectdistill.training.compute import Machine
@@ -43,6 +44,9 @@ DISTILL = {
     "schedule": "ramp",
     "alpha_start": 0.1,
     "alpha_end": 0.5,
+    "hint_epochs": 0,
+    "hint_level": 8,
+    "hold_hinted": False,
 }
 
 
@@ -288,6 +292,38 @@ def test_every_method_learns_stored_or_asked(store, method, terms, kept):
     }
     if "class_map" in terms:  # this teacher has no opinion of an image that could be learned
         assert history[-1]["train_class_map"] < history[0]["train_class_map"]
+
+
+@pytest.fixture
+def taught_by_a_classifier(tmp_path):
+    """A feature store whose teacher is a classifier."""
+    np.save(tmp_path / "images.npy", pictures()["image"])
+    write_table(tmp_path / "index.csv", ("name", "label"), [(f"{n}.png", n % 2) for n in range(8)])
+    torch.manual_seed(0)
+    network = build_student("small_cnn_3", 2)
+    folder = tmp_path / "teacher"
+    checkpoint.save(folder, network.state_dict(), classifier_config("small_cnn_3", ["a", "b"], 32, "squash"))
+    frozen = freeze_any(folder, [4], class_maps=True)
+    frozen.save(tmp_path / "frozen_teacher")
+    for name, kept in (("store", "always"), ("nothing_stored", "never")):
+        write_store(tmp_path / name, frozen, checkpoint.content_hash(folder), {"train": tmp_path}, 4, False, kept)
+    return tmp_path
+
+
+@pytest.mark.parametrize("kept", ["store", "nothing_stored"])
+@pytest.mark.parametrize("method", ["feature_fusion", "hint", "relational", "soft_targets", "none"])
+def test_a_classifier_teaches_whatever_needs_no_map(taught_by_a_classifier, method, kept):
+    task, arrays = distil(taught_by_a_classifier, kept, method=method, levels=[4])
+    history = train(task, arrays, 2)
+    assert all(np.isfinite(list(row.values())).all() for row in history)
+    assert history[0]["train_distillation"] > 0 or method == "none"
+
+
+@pytest.mark.parametrize("method", ["class_map", "channelwise", "combined"])
+def test_what_a_classifier_cannot_teach_is_refused_by_name(taught_by_a_classifier, method):
+    message = rf"distill.method = {method} asks for the teacher's maps, but this one says features and scores"
+    with pytest.raises(ValueError, match=message):
+        distil(taught_by_a_classifier, method=method, levels=[4])
 
 
 def test_images_without_a_label_count_in_what_the_teacher_says_alone(store):

@@ -12,8 +12,10 @@ from defectdistill.data.preprocess import MODES, content_box, resize_mask
 from defectdistill.data.tables import inside
 from defectdistill.data.threshold_mask import threshold_mask
 
-# Where label maps come from: given masks alone, the paper's threshold alone, or the threshold where no mask is given.
-SOURCES = ("given", "threshold", "given_else_threshold")
+# Where label maps come from: given masks alone, the paper's threshold alone, the threshold where no mask is given, or
+# nowhere: every image is without one.
+SOURCES = ("given", "threshold", "given_else_threshold", "none")
+GIVEN, THRESHOLD = ("given", "given_else_threshold"), ("threshold", "given_else_threshold")
 
 
 class LabelMaps:
@@ -43,7 +45,7 @@ class LabelMaps:
             raise DataError(f"prepare.mask_coding={coding!r} is unknown; use auto, {', '.join(CODINGS)}")
         self.raw, self.size, self.resize, self.masks = raw, size, resize, masks
         self.classes = sorted({row["label"] for row in rows})
-        given = [row for row in rows if row["mask"] and masks != "threshold"]
+        given = [row for row in rows if row["mask"] and masks in GIVEN]
         if not given:
             coding = "none"
         elif coding == "auto":
@@ -61,9 +63,9 @@ class LabelMaps:
         `shape` is the original's height and width, `image` the prepared image, uint8 RGB (size, size, 3).
         """
         index = self.classes.index(row["label"])
-        if row["mask"] and self.masks != "threshold":
+        if row["mask"] and self.masks in GIVEN:
             label_map, source = self._from_given(row, index), "given"
-        elif self.masks != "given":
+        elif self.masks in THRESHOLD:
             box = content_box(*shape, self.size, self.resize)
             label_map, source = np.zeros((self.size, self.size), np.uint8), "threshold"
             # Within the content alone: the edge of a padded border would be taken for a mark.

@@ -66,7 +66,8 @@ def prepare(
         held_out = {row["group"]: side for row, side in zip(labelled, sides, strict=True) if side != "train"}
         _write_unlabelled(unlabelled, held_out, raw, output / "unlabelled", size, resize, progress)
     label_maps.check()
-    _check_masks(output)
+    if masks != "none":
+        _check_masks(output)
     copies.write(output)
     write_table(output / "empty_masks.csv", ("name", "label"), label_maps.empty_on_defect())
     near = {"searched": near_duplicates, **copies.summary()}

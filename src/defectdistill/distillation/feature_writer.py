@@ -10,13 +10,13 @@ from tqdm import tqdm
 from defectdistill.data.packed import contents, create_array, open_array, replaced_folder
 from defectdistill.data.tables import write_json
 from defectdistill.distillation.feature_store import MANIFEST
-from defectdistill.distillation.frozen_teacher import FrozenTeacher
+from defectdistill.distillation.frozen import Frozen
 from defectdistill.models.normalise import normalise
 
 
 def write_store(
     folder: Path,
-    teacher: FrozenTeacher,
+    teacher: Frozen,
     teacher_hash: str,
     splits: dict[str, Path],
     batch_size: int,
@@ -44,7 +44,7 @@ def write_store(
     return manifest
 
 
-def store_bytes(teacher: FrozenTeacher, source: Path) -> int:
+def store_bytes(teacher: Frozen, source: Path) -> int:
     """Return how many bytes the features of all images of `source` take in fp16."""
     images = open_array(source / "images.npy")
     if not len(images):
@@ -54,7 +54,7 @@ def store_bytes(teacher: FrozenTeacher, source: Path) -> int:
     return 2 * len(images) * sum(array.numel() for array in answer.arrays().values())
 
 
-def write_features(folder: Path, teacher: FrozenTeacher, source: Path, batch_size: int, autocast: bool) -> dict:
+def write_features(folder: Path, teacher: Frozen, source: Path, batch_size: int, autocast: bool) -> dict:
     """Write the arrays of the teacher's answers to the images of `source`; returns {array name: its description}."""
     images = open_array(source / "images.npy")
     device = next(teacher.parameters()).device

@@ -29,6 +29,9 @@ class FrozenTeacher(nn.Module):
         by_stride = {tap.stride: tap for tap in encoder.taps}
         self.taps: dict[int, Tap] = select_taps(by_stride, strides, f"the teacher's encoder {name!r}")
         self.positions = {stride: list(by_stride).index(stride) for stride in strides}
+        self.channels = config["out_channels"]
+        answers = {"maps", "scores"} if self.channels > 1 else {"maps"}
+        self.says = frozenset({"features", *(answers if config["class_maps"] else ())})
         self.decoder = None
         if config["class_maps"]:
             channels = [tap.channels for tap in encoder.taps]
@@ -40,6 +43,10 @@ class FrozenTeacher(nn.Module):
     def train(self, mode: bool = True) -> "FrozenTeacher":
         """Stay in evaluation mode: batch norm in a frozen network would go on moving otherwise."""
         return super().train(False)
+
+    def without_answers(self) -> None:
+        """Nobody will read more than features: do not compute it."""
+        self.decoder = None
 
     @torch.no_grad()
     def forward(self, x: torch.Tensor) -> Answer:

@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from defectdistill.distillation.alignment import match_size
+from defectdistill.distillation.alignment import ChannelAverage, match_size
 from defectdistill.distillation.answer import Answer
 from defectdistill.distillation.feature_fusion import at_least_fp32
 from defectdistill.distillation.pair import Pair
@@ -24,14 +24,20 @@ def hint_loss(student: torch.Tensor, teacher: torch.Tensor) -> torch.Tensor:
 
 
 class Hint(nn.Module):
-    """A convolutional regressor a level (3×3, with bias [choice]); the mean of `hint_loss` over the levels."""
+    """A convolutional regressor a level (3×3, with bias [choice]); the mean of `hint_loss` over the levels.
+
+    `align: False` puts `ChannelAverage` in its place, which learns nothing: does the added matrix itself matter?
+    """
 
     needs = frozenset({"features"})
 
-    def __init__(self, channels: dict[int, tuple[int, int]]):
+    def __init__(self, channels: dict[int, tuple[int, int]], align: bool = True):
         super().__init__()
         self.regressors = nn.ModuleDict(
-            {str(stride): nn.Conv2d(own, wanted, 3, padding=1) for stride, (own, wanted) in channels.items()}
+            {
+                str(stride): nn.Conv2d(own, wanted, 3, padding=1) if align else ChannelAverage(wanted)
+                for stride, (own, wanted) in channels.items()
+            }
         )
 
     def forward(self, student: Answer, teacher: Answer) -> dict[str, torch.Tensor]:
@@ -46,4 +52,5 @@ class Hint(nn.Module):
 
 def build(pair: Pair, settings: dict) -> Hint:
     """Return the method for a student and a teacher."""
-    return Hint({stride: (tap.channels, pair.teacher[stride].channels) for stride, tap in pair.student.items()})
+    channels = {stride: (tap.channels, pair.teacher[stride].channels) for stride, tap in pair.student.items()}
+    return Hint(channels, settings["align"])

@@ -6,12 +6,14 @@ from pathlib import Path
 
 import numpy as np
 
+from defectdistill.checkpoint import read_config
 from defectdistill.data.packed import labels_of, open_array, read_index
 from defectdistill.evaluation.class_activation import activation_maps
 from defectdistill.models.segmenter import Segmenter
 from defectdistill.predict import Predictor
 
 MODELS = ("student", "baseline")
+Asked = Segmenter | Predictor  # a teacher
 
 
 @dataclass(frozen=True)
@@ -41,19 +43,26 @@ class Pixels:
     """The test images: `images` uint8 (N, S, S, 3), and where their defects are.
 
     `masks` uint8 (N, S, S) label maps; `masked` bool (N,), whether there is one at all; `found` bool (N, S, S), the
-    teacher's; `maps` {model: float32 (N, h, w)}, the activation maps of the true class, of the models that have any;
-    `answers` (N, K), the probabilities that the teacher's evidence gives the classes, None of a teacher of no classes.
+    teacher's, None of a teacher that does not segment; `maps` {model: float32 (N, h, w)}, the activation maps of the
+    true class, of the models that have any; `answers` (N, K), the probabilities that the teacher gives the classes,
+    None of a teacher of no classes.
     """
 
     images: np.ndarray
     masks: np.ndarray
     masked: np.ndarray
-    found: np.ndarray
+    found: np.ndarray | None
     maps: dict[str, np.ndarray]
     answers: np.ndarray | None = None
 
 
-def gather(prepared: Path, predictors: Mapping[str, Predictor], teacher: Segmenter) -> dict[str, Predicted | Pixels]:
+def load_teacher(folder: Path, batch_size: int) -> Asked:
+    """Load a trained teacher of either kind; raises FileNotFoundError or ValueError naming what does not fit."""
+    kind = Predictor if "student" in read_config(folder) else Segmenter
+    return kind.load(folder, batch_size)
+
+
+def gather(prepared: Path, predictors: Mapping[str, Predictor], teacher: Asked) -> dict[str, Predicted | Pixels]:
     """Ask the models; return `validation`, `test` and `unlabelled` (`Predicted`), and `pixels` of the test split.
 
     `prepared` holds the folders of the splits, `predictors` are student and baseline.
@@ -67,10 +76,14 @@ def gather(prepared: Path, predictors: Mapping[str, Predictor], teacher: Segment
     return sets | {"pixels": _pixels(prepared / "test", sets["test"].labels, predictors, teacher)}
 
 
-def _pixels(folder: Path, labels: np.ndarray, predictors: Mapping[str, Predictor], teacher: Segmenter) -> Pixels:
+def _pixels(folder: Path, labels: np.ndarray, predictors: Mapping[str, Predictor], teacher: Asked) -> Pixels:
     images, masks = open_array(folder / "images.npy"), open_array(folder / "masks.npy")
     masked = np.array([row["mask_source"] != "none" for row in read_index(folder)], dtype=bool)
     maps = {model: activation_maps(predictor, images, labels) for model, predictor in predictors.items()}
     known = {model: each for model, each in maps.items() if each is not None}
-    answers = teacher.class_probs(images) if teacher.channels == predictors["student"].classes else None
-    return Pixels(images, masks, masked, teacher(images), known, answers)
+    answers, classes = None, predictors["student"].classes
+    if isinstance(teacher, Predictor):
+        answers = teacher(images).probabilities if teacher.classes == classes else None
+    elif teacher.channels == classes:
+        answers = teacher.class_probs(images)
+    return Pixels(images, masks, masked, teacher(images) if isinstance(teacher, Segmenter) else None, known, answers)

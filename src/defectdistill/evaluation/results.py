@@ -51,9 +51,9 @@ def evaluation_results(
         _add_choice(results[model], chosen[model])
         if "attention" in results[model]:
             results[model]["attention"]["images"] = len(_with_defect(pixels))
-    if pixels is not None and pixels.masked.any():
+    if _judged(pixels, len(test.names)).any():
         results["teacher"]["images"] = int(pixels.masked.sum())
-    else:
+    elif pixels is None or pixels.answers is None:
         results["teacher"] = {}
     results["paired"] = paired_comparison(test.probs["student"], test.probs["baseline"], test.labels)
     return results
@@ -72,7 +72,7 @@ def _on_test(test: Predicted, pixels: Pixels | None, chosen: Mapping[str, Chosen
     rows = _with_defect(pixels) if pixels is not None else np.array([], dtype=int)
     maps = pixels.maps if len(rows) else {}
     pointed = {model: pointing(each[rows], pixels.masks[rows]) for model, each in maps.items()}
-    masked = pixels.masked if pixels is not None else np.zeros(len(test.names), dtype=bool)
+    masked = _judged(pixels, len(test.names))
     overlap = overlaps(pixels.found[masked], pixels.masks[masked]) if masked.any() else np.zeros((0, 2))
 
     def measure(weights: np.ndarray) -> dict[str, np.ndarray]:
@@ -89,6 +89,12 @@ def _on_test(test: Predicted, pixels: Pixels | None, chosen: Mapping[str, Chosen
         return joined({**models, "teacher": teacher, "difference": _differences(models)})
 
     return measure
+
+
+def _judged(pixels: Pixels | None, images: int) -> np.ndarray:
+    """Return of which test images the teacher's segmentation can be judged, bool (N,): none of a classifier."""
+    known = pixels is not None and pixels.found is not None
+    return pixels.masked if known else np.zeros(images, dtype=bool)
 
 
 def _on_unlabelled(unlabelled: Predicted, chosen: Mapping[str, Chosen], classes: Sequence[str]):

@@ -62,11 +62,14 @@ def plot_training(path: Path, histories: Mapping[str, History]) -> Path:
 
 
 def plot_teacher(path: Path, history: History) -> Path:
-    """Draw the teacher's loss (training dashed, validation solid) and its validation Dice and IoU over the epochs.
+    """Draw the teacher's loss (training dashed, validation solid) and what it is judged by over the epochs.
 
-    `history` holds `epoch` and any of train_loss, val_loss, val_dice, val_iou.
+    `history` holds `epoch`, and any of train_loss, val_loss, val_dice, val_iou of a segmentation network, of a
+    classifier accuracy and macro_f1 of both splits.
     """
     panels = {"loss": "Loss", "dice": "Dice", "iou": "IoU"}
+    if not _has(history, "val_dice"):
+        panels = {"loss": "Loss", "accuracy": "Accuracy", "macro_f1": "Macro-F1"}
     present = [name for name in panels if any(_has(history, f"{part}_{name}") for part in _PARTS)]
     rows, columns = _grid(present, path, columns=3)
     with style.drawing(path, height=2.7) as figure:

@@ -11,7 +11,7 @@ from defectdistill import checkpoint
 from defectdistill.data.packed import open_array, read_index
 from defectdistill.distillation.answer import FEATURES, MAPS, SCORES, Answer
 from defectdistill.distillation.feature_store import open_store, read_manifest
-from defectdistill.distillation.frozen_teacher import FrozenTeacher
+from defectdistill.distillation.frozen import Frozen, load_any
 from defectdistill.distillation.pair import Pair
 from defectdistill.distillation.ramp import quadratic_ramp
 from defectdistill.models.class_map import mask_map
@@ -59,13 +59,27 @@ class DistillationTask(ClassificationTask):
         method: nn.Module,
         taps: dict[int, Tap],
         weights: tuple[float, float],
-        teacher: FrozenTeacher | None = None,
+        teacher: Frozen | None = None,
     ):
         super().__init__(student, classes, optimisation)
         self.method = method
         self.taps = taps
         self.weights = weights
         self.teacher = teacher
+        self.held: list[str] = []
+
+    def hold(self, modules: list[str]) -> None:
+        """Keep modules of the student's network as they are: no gradient, and batch norm in evaluation mode."""
+        self.held = modules
+        for name in modules:
+            self.student.network.get_submodule(name).requires_grad_(False)
+
+    def train(self, mode: bool = True) -> "DistillationTask":
+        """Set the mode, but for what is held."""
+        super().train(mode)
+        for name in self.held:
+            self.student.network.get_submodule(name).eval()
+        return self
 
     def distil(self, batch: dict[str, torch.Tensor]) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
         """Return the student's logits (B, K) and the method's terms for a batch."""
@@ -120,10 +134,15 @@ def distilling_task(
         raise ValueError(f"distill.method = {settings['method']!r}: expected one of {', '.join(METHODS)}")
     strides, trained = settings["levels"], checkpoint.content_hash(teacher)
     with torch.random.fork_rng(devices=[]):  # a method's initial weights are the same, stored or not
-        frozen = FrozenTeacher.load(teacher.with_name("frozen_teacher"))
+        frozen = load_any(teacher.with_name("frozen_teacher"))
     taps, teacher_taps = taps_of(task.student, strides), select_taps(frozen.taps, strides, "the frozen teacher")
-    pair = Pair(taps, teacher_taps, frozen.config["out_channels"], task.classes)
+    pair = Pair(taps, teacher_taps, frozen.channels, task.classes)
     method = importlib.import_module(METHODS[settings["method"]]).build(pair, settings)
+    if unsaid := (method.needs & TAUGHT) - frozen.says:
+        raise ValueError(
+            f"distill.method = {settings['method']} asks for the teacher's {' and '.join(sorted(unsaid))}, but this "
+            f"one says {' and '.join(sorted(frozen.says))}: choose another method, or another teacher"
+        )
     if settings["unlabelled"] and method.needs & TAUGHT and len(open_array(unlabelled / "images.npy")):
         splits = splits | {UNLABELLED: unlabelled}  # only a teacher says something of them
     if not method.needs & TAUGHT:
@@ -137,7 +156,7 @@ def distilling_task(
     else:
         stored = {split: {} for split in splits}
         if not method.needs & {"maps", "scores"}:
-            frozen.decoder = None  # nobody would read what it says
+            frozen.without_answers()
     arrays = {split: {STORED + name: array for name, array in of.items()} for split, of in stored.items()}
     further = (unlabelled, arrays.pop(UNLABELLED)) if UNLABELLED in arrays else None
     end = settings["alpha_end"]

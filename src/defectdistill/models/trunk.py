@@ -1,0 +1,47 @@
+"""The part of a network up to one of its levels: what a hint trains, and what stays when it is held."""
+
+import torch
+from torch import nn
+
+from defectdistill.models.taps import PROBE_SIZE, Tap
+
+
+def trunk_of(network: nn.Module, tap: Tap) -> list[str]:
+    """Return the names of the modules without children that run until the module of `tap` has its output.
+
+    Found by a probe in evaluation mode; buffers and modes stay as they were.
+    """
+    ran: list[str] = []
+    is_done = False
+
+    def note(name: str):
+        def hook(_module, _inputs):
+            if not is_done and name not in ran:
+                ran.append(name)
+
+        return hook
+
+    def done(_module, _inputs, _output) -> None:
+        nonlocal is_done
+        is_done = True
+
+    leaves = [(name, module) for name, module in network.named_modules() if not list(module.children())]
+    handles = [module.register_forward_pre_hook(note(name)) for name, module in leaves]
+    handles.append(network.get_submodule(tap.module).register_forward_hook(done))
+    modes = {module: module.training for module in network.modules()}
+    try:
+        network.eval()
+        with torch.no_grad():
+            network(torch.zeros(1, 3, PROBE_SIZE, PROBE_SIZE, device=next(network.parameters()).device))
+    finally:
+        for handle in handles:
+            handle.remove()
+        for module, training in modes.items():
+            module.training = training
+    return ran
+
+
+def tensors_of(network: nn.Module, modules: list[str]) -> set[str]:
+    """Return the names of the parameters and buffers of these modules, as in the network's `state_dict`."""
+    inside = tuple(f"{name}." for name in modules)
+    return {name for name in network.state_dict() if name.startswith(inside)}

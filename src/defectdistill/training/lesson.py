@@ -1,0 +1,60 @@
+"""One training of a student, of which a course may have several: its task, what its batches hold, how it is judged."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from defectdistill.data.batches import image_batches
+from defectdistill.training.classification import ClassificationTask
+from defectdistill.training.compute import Machine
+from defectdistill.training.fit import LIMITS, fit
+
+
+@dataclass(frozen=True)
+class Lesson:
+    """A `task`, further `arrays` of each split for its batches, `more` images without a label with theirs, or None.
+
+    `monitor` is the score of the best epoch and 'min' or 'max'; `name` tells the lessons of one course apart; `epochs`
+    replaces the student's, if given; `begin` is called when the lessons before it are over.
+    """
+
+    task: ClassificationTask
+    arrays: dict[str, dict[str, np.ndarray]] = field(default_factory=dict)
+    more: tuple[Path, dict[str, np.ndarray]] | None = None
+    monitor: tuple[str, str] = ("val_loss", "min")
+    name: str = ""
+    epochs: int | None = None
+    begin: Callable[[], None] = lambda: None
+
+    def give(
+        self,
+        splits: dict[str, Path],
+        settings: dict[str, Any],
+        machine: Machine,
+        folder: Path,
+        metrics: Path,
+        on_epoch: Callable[[dict[str, float]], None],
+    ) -> None:
+        """Train, with checkpoints in `folder`, and write the history into `metrics`: history.csv, or NAME.csv.
+
+        `splits` are the folders of train and val, `settings` the keys of section `student`. A lesson that is over, of a
+        course that was killed in a later one, only loads its best weights.
+        """
+        self.begin()
+        loading = {"batch_size": settings["batch_size"], "on_gpu": machine.on_gpu}
+        train, val = (self.arrays.get(split) for split in ("train", "val"))
+        seed, limits = settings["seed"], {name: settings[name] for name in LIMITS}
+        fit(
+            self.task,
+            image_batches(splits["train"], seed=seed, extra=train, further=self.more, **loading),
+            image_batches(splits["val"], extra=val, **loading),
+            machine=machine,
+            monitor=self.monitor,
+            folder=folder / self.name,
+            history=metrics / f"{self.name or 'history'}.csv",
+            on_epoch=on_epoch,
+            **limits | ({"epochs": self.epochs} if self.epochs else {}),
+        )

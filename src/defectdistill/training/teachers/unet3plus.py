@@ -1,0 +1,25 @@
+"""The teacher `unet3plus`: a segmentation network that learns from the masks."""
+
+from pathlib import Path
+from typing import Any
+
+from defectdistill.data.batches import mask_batches
+from defectdistill.models.unet3plus import teacher_config
+from defectdistill.training.segmentation import segmentation_task
+from defectdistill.training.teachers.teaching import Teaching
+
+
+def teaching(settings: dict[str, Any], data: dict[str, Any], train: Path, val: Path, on_gpu: bool) -> Teaching:
+    """Return what is trained; `settings` is section `teacher`, `data` the prepared data's summary.json."""
+    channels = ["defect"] if settings["target"] == "binary" else data["classes"]
+    task = segmentation_task(settings, len(channels))
+    every = settings["loss"] == "ce_dice_image"  # images without a mask teach this loss something too
+    return Teaching(
+        task,
+        task.network,
+        mask_batches(train, settings["batch_size"], settings["seed"], on_gpu, every),
+        mask_batches(val, settings["batch_size"], None, on_gpu, every),
+        ("val_soft_dice", "max"),
+        teacher_config(settings["encoder"], settings["width"], channels, data["size"], data["resize"]),
+        channels,
+    )
