@@ -301,6 +301,8 @@ def taught_by_a_classifier(tmp_path):
     write_table(tmp_path / "index.csv", ("name", "label"), [(f"{n}.png", n % 2) for n in range(8)])
     torch.manual_seed(0)
     network = build_student("small_cnn_3", 2)
+    for _ in range(20):  # batch norm has seen images: features have a scale, as those of a trained network have
+        network(torch.randn(8, 3, 32, 32))
     folder = tmp_path / "teacher"
     checkpoint.save(folder, network.state_dict(), classifier_config("small_cnn_3", ["a", "b"], 32, "squash"))
     frozen = freeze_any(folder, [4], class_maps=True)
