@@ -229,7 +229,9 @@ def test_one_kind_is_not_taken_for_another(good):
 
 
 def test_whatever_params_allow_can_be_loaded_again():
-    limits = {limit.le for limit in model_sections.UNet3PlusTeacher.model_fields["width"].metadata if hasattr(limit, "le")}
+    limits = {
+        limit.le for limit in model_sections.UNet3PlusTeacher.model_fields["width"].metadata if hasattr(limit, "le")
+    }
     assert limits == {LARGEST_WIDTH}
     limits = {limit.le for limit in sections.Prepare.model_fields["image_size"].metadata if hasattr(limit, "le")}
     assert max(limits) <= LARGEST_SIDE
