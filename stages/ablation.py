@@ -51,7 +51,7 @@ def main() -> None:
         ours = scored[row["row"]]
         lines.append(Line(row["row"], row["words"], len(groups[0]), ours.values, numbers_of(row), ours.difference))
     seeds, photographs = len(rows[REFERENCE].test), "drawn by a program" if summary["synthetic"] else "photographed"
-    note = f"{len(groups[0])} test images and {len(groups[1])} without a label, {photographs}; {seeds} seeds a row."
+    note = f"{len(groups[0])} test images and {len(groups[1])} without a label, {photographs}; seeds a row: {seeds}."
     OUTPUT.mkdir(exist_ok=True)
     write_paper_table(OUTPUT, lines, TITLE, note, "no teacher")
 

@@ -28,7 +28,7 @@ def main() -> None:
     """Read the evaluations, write table/."""
     lines = [line_of(row) for row in read_table(PAPER)]
     synthetic = {read_json(Path(row["evaluation"]))["data"]["synthetic"] for row in read_table(PAPER)}
-    note = "Photographs drawn by a program. " * any(synthetic) + "In brackets: 95 % intervals over the test images."
+    note = "Photographs drawn by a program. " * any(synthetic) + "Intervals: 95 %, over the test images."
     OUTPUT.mkdir(exist_ok=True)
     write_paper_table(OUTPUT, lines, sys.argv[1], note, against="")
 

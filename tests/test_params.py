@@ -64,6 +64,10 @@ def test_the_shipped_file_is_valid():
         ({"distill__weights": dict.fromkeys(("feature_fusion", "class_map", "soft_targets"), 0.0)}, "is 0: nothing"),
         ({"freeze__class_maps": False}, "combined needs the teacher's class maps: set freeze.class_maps: true"),
         ({"teacher__target": "binary"}, "loss ce_dice_image asks for an image's class"),
+        (
+            {"prepare__protocol": "given", "prepare__folds": 5},
+            "folds = 5 with protocol given, which has a test split of",
+        ),
         ({"teacher__network": "vgg"}, r"teacher\.network = 'vgg': expected one of unet3plus, classifier"),
         ({"teacher__network": ...}, r"teacher\.network = None: expected one of unet3plus, classifier"),
         ({"prepare__masks": "none"}, "teacher.network = unet3plus learns from masks, and prepare.masks is none"),
@@ -119,6 +123,18 @@ def test_settings_of_other_sources_are_not_in_use(tmp_path):
     folder = load_params(changed(tmp_path, ingest__source="folder")).in_use()
     assert "ingest.folder.groups" in folder
     assert "ingest.synthetic.seed" not in folder
+
+
+@pytest.mark.parametrize(
+    ("method", "hint_epochs", "teaches"),
+    [("combined", 0, True), ("hint", 0, True), ("none", 0, False), ("masks", 0, False), ("none", 2, True)],
+)
+def test_it_is_known_whether_photographs_without_a_label_were_learned_from(tmp_path, method, hint_epochs, teaches):
+    """The leak check looks at them then."""
+    params = load_params(changed(tmp_path, distill__method=method, distill__hint_epochs=hint_epochs))
+    assert params.distill.teaches_unlabelled() == teaches
+    params = load_params(changed(tmp_path, distill__hint_epochs=hint_epochs, distill__unlabelled=False))
+    assert not params.distill.teaches_unlabelled()
 
 
 CLASSIFIER = {

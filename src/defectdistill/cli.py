@@ -28,7 +28,7 @@ def sync() -> None:
 
 
 @app.command()
-def lineage(model: Annotated[Path, typer.Argument(help="A checkpoint folder, such as models/student.")]) -> None:
+def lineage(model: Annotated[Path, typer.Argument(help="A checkpoint folder.")] = Path("models/student")) -> None:
     """Say which data, teacher, code and parameters a model was made of, and what came of it."""
     from defectdistill.lineage import lineage
 

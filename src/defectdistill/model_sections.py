@@ -173,7 +173,7 @@ class Distill(Section):
 
     def teaches_unlabelled(self) -> bool:
         """Whether the student learns from photographs without a label: only a teacher says something of them."""
-        return self.unlabelled and self.method not in ("masks", "none")
+        return self.unlabelled and (self.method in ("combined", *ASKED) or self.hint_epochs > 0)
 
     def parts(self) -> set[str]:
         """Return the methods that take part."""

@@ -99,6 +99,11 @@ class Prepare(Section):
         """Training, validation and test take three parts; a fold is one of those that there are."""
         if self.folds in (1, 2):
             raise ValueError(f"folds = {self.folds}: expected 0 (no cross-validation) or at least 3")
+        if self.folds and self.protocol == "given":
+            raise ValueError(
+                f"folds = {self.folds} with protocol given, which has a test split of its own: set folds 0, or "
+                "protocol grouped"
+            )
         if self.fold >= max(1, self.folds):
             raise ValueError(f"fold = {self.fold} of folds = {self.folds}: expected 0 to {max(0, self.folds - 1)}")
         return self

@@ -4,7 +4,7 @@ from test_prepare import CLASSES, load, run
 
 from defectdistill.data.augment import PUBLISHED, augment, augment_one, copy_seed, table3
 from defectdistill.data.errors import DataError
-from defectdistill.data.protocol import COPIES, PROTOCOLS, divide
+from defectdistill.data.protocol import COPIES, PROTOCOLS, described, divide
 from defectdistill.data.split import fold_split
 
 FRACTIONS = (0.7, 0.15, 0.15)
@@ -62,6 +62,11 @@ def test_a_given_test_split_is_kept_and_the_rest_divided_by_group():
         row["name"] for row in rows if row["split"] == "test"
     }
     assert {len(each) for each in sides_of(divided, sides, "group").values()} == {1}
+    words = described("given", FRACTIONS, 0, 0, 0)
+    assert (
+        words
+        == "the test split as the data set gives it, 15 % of the others for validation, stratified by group, seed 0"
+    )
     assert sides.count("val") == 20  # of 18 groups of five: 15 % rounds to two of each class
     rows[7]["split"] = ""
     with pytest.raises(DataError, match=r"1 images, dent/1-2\.png for one, come without a split; use grouped"):

@@ -32,6 +32,19 @@ def test_equal_and_empty_channel_vectors_have_a_finite_gradient():
     assert gradient.isfinite().all()
 
 
+@pytest.mark.parametrize("beyond", [1e2, 1e4, 1e6])
+def test_a_student_far_outside_of_the_teachers_range_keeps_ssim_in_its_own(beyond):
+    """Rounding takes all digits from the variances there: they came out negative, and SSIM at hundreds."""
+    generator = torch.Generator().manual_seed(0)
+    student, teacher = (torch.randn(3, 8, 14, 14, generator=generator) for _ in range(2))
+    student = (beyond * (1 + 1e-3 * student)).requires_grad_()
+    total, raw = BlockwiseFusion.apply(student, teacher, 0.5, 0.1, ("ssim",))
+    assert 0 <= raw[0] <= 2
+    assert 0 <= fusion_loss(student, teacher, 0.5, 0.1, ("ssim",))["ssim"] <= 2
+    (gradient,) = torch.autograd.grad(total, student)
+    assert gradient.isfinite().all()
+
+
 def test_half_precision_is_compared_in_fp32():
     generator = torch.Generator().manual_seed(0)
     student, teacher = (torch.randn(3, 8, 12, 12, generator=generator) for _ in range(2))

@@ -1,24 +1,28 @@
 """The tasks on tiny data: what they learn, what they log, and what does not move."""
 
+import importlib
 import tempfile
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
 
-from defectdistill import checkpoint
+from defectdistill import checkpoint, model_sections
 from defectdistill.data.batches import NO_LABEL, JoinedBatches, PackedBatches, batches
 from defectdistill.data.tables import write_table
 from defectdistill.distillation.feature_writer import write_store
 from defectdistill.distillation.frozen import freeze_any
 from defectdistill.distillation.frozen_teacher import FrozenTeacher, freeze
+from defectdistill.distillation.pair import Pair
 from defectdistill.models.students import build_student, classifier_config
+from defectdistill.models.taps import Tap
 from defectdistill.models.unet3plus import UNet3Plus, teacher_config
 from defectdistill.training.classification import ClassificationTask, Optimisation
 from defectdistill.training.compute import Machine
-from defectdistill.training.distillation import STORED, distilling_task
+from defectdistill.training.distillation import METHODS, STORED, distilling_task
 from defectdistill.training.fit import fit, seed_everything
 from defectdistill.training.segmentation import SegmentationRates, SegmentationTask
 from defectdistill.training.segmentation_loss import SegmentationLoss
@@ -264,6 +268,17 @@ def test_a_configured_level_that_is_not_in_the_batch_is_named(store):
         task.distil(batch)
 
 
+def test_params_allow_the_methods_that_there_are_and_know_what_each_asks():
+    allowed = get_args(model_sections.Distill.model_fields["method"].annotation)
+    assert set(allowed) == set(METHODS)
+    pair = Pair({8: Tap("a", 4, 8)}, {8: Tap("b", 4, 8)}, 2, 2)
+    for name in set(METHODS) - {"combined"}:
+        method = importlib.import_module(METHODS[name]).build(pair, DISTILL)
+        asked = model_sections.ASKED.get(name)
+        assert method.needs & {"features", "maps", "scores"} == ({asked} if asked else set()), name
+    assert set(model_sections.ASKED) == set(METHODS) - {"combined", "masks", "none"}
+
+
 def test_an_unknown_method_lists_the_known_ones(store):
     with pytest.raises(ValueError, match=r"distill.method = 'magic': expected one of combined, feature_fusion"):
         distil(store, method="magic")
@@ -301,8 +316,6 @@ def taught_by_a_classifier(tmp_path):
     write_table(tmp_path / "index.csv", ("name", "label"), [(f"{n}.png", n % 2) for n in range(8)])
     torch.manual_seed(0)
     network = build_student("small_cnn_3", 2)
-    for _ in range(20):  # batch norm has seen images: features have a scale, as those of a trained network have
-        network(torch.randn(8, 3, 32, 32))
     folder = tmp_path / "teacher"
     checkpoint.save(folder, network.state_dict(), classifier_config("small_cnn_3", ["a", "b"], 32, "squash"))
     frozen = freeze_any(folder, [4], class_maps=True)

@@ -32,7 +32,8 @@ def divide(
     """Return the labelled rows, each with its `copy`, and the side of each.
 
     `rows` have `name`, `label` and `group`; `protocol` is one of `PROTOCOLS`, the rest as in `grouped_split` and, with
-    `folds` above 0, `fold_split`. A `copy` above 0 stands for an augmented copy, which only `after_augmentation` makes,
+    `folds` above 0, `fold_split`; `given` takes `fractions[1]` of what is not test for validation, and knows no folds.
+    A `copy` above 0 stands for an augmented copy, which only `after_augmentation` makes,
     under a name of its own. Raises `DataError` as these do.
     """
     numbers = range(COPIES + 1 if protocol == "after_augmentation" else 1)
@@ -91,9 +92,11 @@ def copied(row: Row, image: np.ndarray, mask: np.ndarray, seed: int) -> tuple[np
 def described(protocol: str, fractions: Sequence[float], seed: int, folds: int, fold: int) -> str:
     """Return the protocol in words, for summary.json and the report."""
     how = f"fold {fold} of 0 to {folds - 1}" if folds else "/".join(f"{100 * share:g}" for share in fractions)
+    if protocol == "given":
+        share = f"{100 * fractions[1]:g} % of the others for validation"
+        return f"the test split as the data set gives it, {share}, stratified by group, seed {seed}"
     by = {
         "grouped": "by group",
-        "given": "by group, the test split as the data set gives it",
         "random": "at random, whatever the group",
         "after_augmentation": f"at random after augmentation ({COPIES} copies of each photograph)",
     }

@@ -35,9 +35,10 @@ def block_loss(
     of_y, constant = torch.zeros_like(of_x), torch.zeros_like(of_x)
     own = q.sum(3, keepdim=True)
     q.addcmul_(y, y)
-    both, cross = q.sum(3, keepdim=True), p.sum(3, keepdim=True)
+    # Not `q`'s sum less `own`: nothing would be left of a teacher far smaller than the student.
+    other, cross = torch.linalg.vecdot(y, y).unsqueeze(3), p.sum(3, keepdim=True)
     if "mse" in terms:
-        values["mse"] = (both - 2 * cross).sum() / student.numel()
+        values["mse"] = (own + other - 2 * cross).sum() / student.numel()
         of_x += 2 / student.numel()
         of_y -= 2 / student.numel()
     if "cosine" in terms:
@@ -45,8 +46,8 @@ def block_loss(
         shift = channels * low * low
         dot = cross + low * (sum_x + sum_y) + shift
         squares = (own + 2 * low * sum_x + shift).clamp_min(SHORTEST**2)
-        lengths = (squares * (both - own + 2 * low * sum_y + shift).clamp_min(SHORTEST**2)).sqrt()
-        cosine = dot / lengths
+        lengths = (squares * (other + 2 * low * sum_y + shift).clamp_min(SHORTEST**2)).sqrt()
+        cosine = (dot / lengths).clamp_(-1, 1)  # rounding may leave it
         values["cosine"] = 1.0 - cosine.mean()
         to_teacher, to_student = -beta / (cosine.numel() * lengths), beta / cosine.numel() * cosine / squares
         of_x += to_student
@@ -75,17 +76,21 @@ def structure(stacked: torch.Tensor, span: torch.Tensor) -> tuple[torch.Tensor, 
     x, y, p, q = small.view(4, images, len(down), len(across), channels).unbind()
     c1, c2 = C1 * span**2, C2 * span**2
     product, squares = x * y, x * x + y * y
-    luminance_below, structure_below = squares + c1, q.sub_(squares).add_(c2)
+    variances = q.sub_(squares)
+    known = variances >= 0  # elsewhere, and where the contrast leaves [−1, 1], rounding has taken all digits
+    luminance_below, structure_below = squares + c1, variances.clamp_min_(0).add_(c2)
     luminance = (2 * product).add_(c1).div_(luminance_below)
     contrast = p.sub_(product).mul_(2).add_(c2).div_(structure_below)
+    inside = contrast.abs() <= 1
+    contrast.clamp_(-1, 1)
     similarity = luminance * contrast
     back = torch.empty_like(small).view(4, *x.shape)[:3]
     of_mean, of_product, of_square = back.unbind()
     count = similarity.numel()
     torch.div(luminance, structure_below, out=of_product)
-    of_product.mul_(2 / count)
+    of_product.mul_(2 / count).mul_(inside)
     torch.div(similarity, structure_below, out=of_square)
-    of_square.div_(-count)
+    of_square.div_(-count).mul_(inside.logical_and_(known))
     # Of the mean: through the luminance, and through the two products that the variances lose.
     first = contrast.div_(luminance_below)
     torch.mul(first, y.sub(luminance * x).mul_(2 / count), out=of_mean)

@@ -41,8 +41,9 @@ def window_matrices(height: int, width: int, like: torch.Tensor) -> tuple[torch.
 def structural_similarity(x: torch.Tensor, y: torch.Tensor, span: torch.Tensor | float = 1.0) -> torch.Tensor:
     """Return the SSIM of (N, C, H, W) maps with values in [0, span], mean over images, channels, positions: scalar.
 
-    `span` is one number, or one an image (N, 1, 1, 1): what pytorch-msssim calls data_range. Raises
-    ValueError for maps under 3 × 3.
+    `span` is one number, or one an image (N, 1, 1, 1): what pytorch-msssim calls data_range. Within [−1, 1] also where
+    values lie so far outside of the span that rounding takes all digits from the variances. Raises ValueError for maps
+    under 3 × 3.
     """
     down, across = window_matrices(*x.shape[2:], x)
     x, y = x.permute(0, 2, 3, 1), y.permute(0, 2, 3, 1)  # (N, H, W, C), how channels_last maps lie in memory
@@ -56,5 +57,6 @@ def structural_similarity(x: torch.Tensor, y: torch.Tensor, span: torch.Tensor |
     c1, c2 = C1 * span**2, C2 * span**2
     luminance = (2 * product + c1) / (squares + c1)
     # Blurring is linear: the two variances are needed as a sum alone.
-    structure = (2 * (blur(x * y) - product) + c2) / (blur(x * x + y * y) - squares + c2)
-    return (luminance * structure).mean()
+    variances = (blur(x * x + y * y) - squares).clamp_min(0)
+    structure = (2 * (blur(x * y) - product) + c2) / (variances + c2)
+    return (luminance * structure.clamp(-1, 1)).mean()

@@ -10,11 +10,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from defectdistill.evaluation.bootstrap import Interval, interval, resample, weighted_mean
+from defectdistill.evaluation.bootstrap import Estimate, interval, resample, weighted_mean
 from defectdistill.evaluation.scores import resampled_scores
 from defectdistill.evaluation.uncertainty import confidence, entropy
 
-Estimate = tuple[float, Interval | None]
 COMPARED = "macro_f1"
 ON_TEST = ("accuracy", "macro_f1", "loss")
 

@@ -17,6 +17,7 @@ DIGITS = 6  # of an interval's ends: the last bits depend on the processor
 
 Measures = Mapping[str, np.ndarray]
 Interval = list[float]
+Estimate = tuple[float, Interval | None]  # a value and its interval, None where the resamples cannot tell
 
 
 def resample(groups: Sequence[str], rounds: int, seed: int) -> np.ndarray:

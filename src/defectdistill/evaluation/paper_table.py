@@ -8,10 +8,9 @@ from matplotlib.axes import Axes
 
 from defectdistill.data.tables import write_table
 from defectdistill.evaluation import plot_style as style
-from defectdistill.evaluation.bootstrap import Interval
+from defectdistill.evaluation.bootstrap import Estimate, Interval
 from defectdistill.evaluation.report_words import number, signed, span
 
-Estimate = tuple[float, Interval | None]
 WORDS = {
     "accuracy": "Accuracy",
     "macro_f1": "Macro-F1",

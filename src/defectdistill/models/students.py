@@ -70,9 +70,10 @@ def build_student(arch: str, classes: int, weights: str = "none") -> Student:
     an unknown name, and where weights do not fit.
     """
     name = ALIASES.get(arch, arch)
-    student = Student(own_network(name, classes) or library_network(arch, name, classes))
+    own = own_network(name, classes)
+    student = Student(own or library_network(arch, name, classes))
     if weights == "imagenet":
-        if own_network(name, classes):
+        if own:
             raise ValueError(f"student.weights = 'imagenet': there are none of {arch!r}; choose none, or a file")
         # Through the model: torchvision renames tensors of old files (DenseNet's) on their way in.
         pretrained = torchvision.models.get_model(name, weights="DEFAULT").state_dict()
