@@ -1,0 +1,65 @@
+"""What a person is told of a photograph: class, calibrated probabilities, and whether to ask a person instead.
+
+Temperature and threshold are those that `evaluate` found on the validation split (`metrics/calibration.json`). The
+command line, the web page and batch scoring all ask this module, so that one threshold cannot be read in two ways.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from defectdistill.data.tables import read_json
+from defectdistill.evaluation.uncertainty import confidence
+from defectdistill.predict import Predictor
+
+CALIBRATION = Path("metrics/calibration.json")
+
+
+@dataclass(frozen=True)
+class Assessment:
+    """Calibrated probabilities float64 (N, K), class names (N), and for each image its confidence (the largest
+    probability), its entropy in nats, and whether it is too uncertain to be answered without a person, bool (N,)."""
+
+    probabilities: np.ndarray
+    classes: list[str]
+    confidence: np.ndarray
+    entropy: np.ndarray
+    uncertain: np.ndarray
+
+
+class Assessor:
+    """A predictor with the `threshold` on its calibrated confidence below which a person is asked.
+
+    None: no threshold reached the accuracy that was asked for, so every image goes to a person.
+    """
+
+    def __init__(self, predictor: Predictor, threshold: float | None):
+        if threshold is not None and not 0 <= threshold <= 1:
+            raise ValueError(f"threshold = {threshold}: expected a confidence between 0 and 1, or null")
+        self.predictor, self.threshold = predictor, threshold
+
+    @classmethod
+    def load(
+        cls, folder: str | Path, calibration: Path = CALIBRATION, model: str = "student", batch_size: int = 64
+    ) -> "Assessor":
+        """Load a checkpoint folder with what `calibration` (written by `evaluate`) says of `model`: student, baseline.
+
+        Raises FileNotFoundError or ValueError naming what is missing or does not fit.
+        """
+        chosen = read_json(calibration).get(model)
+        if not isinstance(chosen, dict) or not {"temperature", "threshold"} <= set(chosen):
+            raise ValueError(
+                f"{calibration} has no temperature and threshold for {model!r}: restore it with `dvc checkout`, or "
+                "run `dvc repro evaluate`"
+            )
+        return cls(Predictor.load(folder, batch_size, chosen["temperature"]), chosen["threshold"])
+
+    def __call__(self, images: Sequence[np.ndarray]) -> Assessment:
+        """Assess uint8 RGB images as `Predictor` takes them."""
+        prediction = self.predictor(images)
+        probs = prediction.probabilities
+        sure = confidence(probs) if len(probs) else np.empty(0)
+        uncertain = np.ones(len(probs), bool) if self.threshold is None else sure < self.threshold
+        return Assessment(probs, prediction.classes, sure, prediction.entropy, uncertain)
