@@ -93,6 +93,8 @@ class Prepare(Section):
     folds: Annotated[int, Field(ge=0, le=100)]
     fold: Annotated[int, Field(ge=0)]
     near_duplicates: bool
+    label_limit: Count | None
+    mask_limit: Count | None
 
     @model_validator(mode="after")
     def has_this_fold(self) -> "Prepare":
@@ -106,6 +108,16 @@ class Prepare(Section):
             )
         if self.fold >= max(1, self.folds):
             raise ValueError(f"fold = {self.fold} of folds = {self.folds}: expected 0 to {max(0, self.folds - 1)}")
+        return self
+
+    @model_validator(mode="after")
+    def sets_aside_whole_photographs(self) -> "Prepare":
+        """Copies of one photograph cannot be labelled in part."""
+        if self.protocol == "after_augmentation" and (self.label_limit or self.mask_limit):
+            raise ValueError(
+                "label_limit and mask_limit need protocol grouped, given or random: after_augmentation "
+                "divides copies, not photographs"
+            )
         return self
 
     @model_validator(mode="after")

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from defectdistill.data.errors import DataError
+from defectdistill.data.fewer import NO_MASK
 from defectdistill.data.mask_image import MaskImage, decode_mask
 from defectdistill.data.masks import CODINGS, Table, detect_coding, resolve_table, to_label_map
 from defectdistill.data.preprocess import MODES, content_box, resize_mask
@@ -63,7 +64,9 @@ class LabelMaps:
         `shape` is the original's height and width, `image` the prepared image, uint8 RGB (size, size, 3).
         """
         index = self.classes.index(row["label"])
-        if row["mask"] and self.masks in GIVEN:
+        if NO_MASK in row:
+            label_map, source = np.zeros((self.size, self.size), np.uint8), "none"
+        elif row["mask"] and self.masks in GIVEN:
             label_map, source = self._from_given(row, index), "given"
         elif self.masks in THRESHOLD:
             box = content_box(*shape, self.size, self.resize)

@@ -11,6 +11,7 @@ from tqdm import tqdm
 
 from defectdistill.data.copy_groups import Copies, find_copies
 from defectdistill.data.errors import DataError
+from defectdistill.data.fewer import in_words, set_aside
 from defectdistill.data.images import decode_image
 from defectdistill.data.label_maps import LabelMaps
 from defectdistill.data.masks import Table
@@ -36,11 +37,14 @@ def prepare(
     protocol: str = "grouped",
     folds: int = 0,
     fold: int = 0,
+    label_limit: int | None = None,
+    mask_limit: int | None = None,
 ) -> dict:
     """Write the arrays of `data/prepared` from what `ingest.write_raw` left in `raw`; return the summary also written.
 
     `size` in pixels, `resize`, `masks`, `mask_coding` as in `LabelMaps`, `mask_table` as in `masks.resolve_table`,
-    `protocol`, `fractions`, `seed`, `folds` and `fold` as in `protocol.divide`; with `near_duplicates` the copies of
+    `protocol`, `fractions`, `seed`, `folds` and `fold` as in `protocol.divide`, `label_limit` and `mask_limit` as in
+    `fewer.set_aside`; with `near_duplicates` the copies of
     one photograph, those without a label too, are found and put into one group.
     Written are `train/`, `val/`, `test/` with `images.npy` uint8 (N,S,S,3) RGB, `masks.npy` uint8 (N,S,S) label maps
     and `index.csv` (name, label as class index, group, mask_source given, threshold or none, copy: 0 for a photograph),
@@ -59,6 +63,8 @@ def prepare(
     unlabelled = [row for row in rows if not row["label"]]
     with _naming(copies.summary()):
         labelled, sides = divide(labelled, protocol, fractions, seed, folds, fold)
+    labelled, sides, lost = set_aside(labelled, sides, label_limit, mask_limit, seed)
+    unlabelled = sorted(unlabelled + lost, key=lambda row: row["name"])
     with tqdm(total=len(labelled) + len(unlabelled), desc="prepare", unit=" images", disable=None) as progress:
         for name in SIDES:
             chosen = [row for row, side in zip(labelled, sides, strict=True) if side == name]
@@ -71,7 +77,7 @@ def prepare(
     copies.write(output)
     write_table(output / "empty_masks.csv", ("name", "label"), label_maps.empty_on_defect())
     near = {"searched": near_duplicates, **copies.summary()}
-    words = described(protocol, fractions, seed, folds, fold)
+    words = described(protocol, fractions, seed, folds, fold) + in_words(label_limit, mask_limit)
     summary = _summary(raw, output, labelled, sides) | {"divided": protocol, "protocol": words, "near_duplicates": near}
     summary |= {"unlabelled": len(unlabelled), **label_maps.summary()}
     write_json(output / "summary.json", summary)
