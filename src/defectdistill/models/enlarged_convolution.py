@@ -32,19 +32,17 @@ def convolve_enlarged(
     """
     batch, _, height, width = x.shape
     channels = weight.shape[0]
-    down = enlargement_taps(height, size[0], x)  # (3, H, h)
-    across = enlargement_taps(width, size[1], x).permute(1, 2, 0).flatten(1)  # (W, w·3), in the order of `mixed`
+    down = enlargement_taps(height, size[0], x).transpose(0, 1).flatten(1)  # (H, 3·h), in the order of `columns`
+    across = enlargement_taps(width, size[1], x).transpose(1, 2).flatten(0, 1)  # (3·w, W), in the order of `mixed`
     pixels = x.permute(0, 2, 3, 1)  # (N, h, w, C), how channels_last maps lie in memory
-    kernels = weight.permute(2, 1, 3, 0).flatten(2)  # (dy, C, dx·O)
-    rows = []
-    for kernel in kernels:
-        mixed = (pixels @ kernel).reshape(batch * height, width * 3, channels)
-        rows.append((across @ mixed).view(batch, height, -1))  # (N, h, W·O)
-    columns = torch.cat(rows, dim=1)  # (N, 3·h, W·O), rows of dy = −1 first
-    enlarged = down.transpose(0, 1).flatten(1) @ columns  # (H, 3·h) @ (N, 3·h, W·O)
-    result = enlarged.view(batch, size[0], size[1], channels)
+    mixed = pixels @ weight.permute(1, 2, 0, 3).flatten(1)  # (N, h, w, dy·O·dx)
+    mixed = mixed.view(batch, height, width, 3, channels, 3).permute(0, 3, 1, 4, 5, 2)  # (N, dy, h, O, dx, w)
+    # The constant matrix on the right: one product. On the left it would be copied for each row of the maps.
+    columns = (mixed.reshape(-1, 3 * width) @ across).view(batch, 3 * height, -1)  # (N, dy·h, O·W)
+    enlarged = (down @ columns).view(batch, size[0], channels, size[1])  # (N, H, O, W)
+    result = enlarged.permute(0, 2, 1, 3).contiguous(memory_format=torch.channels_last)
     # The bias in the result's precision: under autocast a sum of both would go on in fp32, twice the memory traffic.
-    return (result if bias is None else result + bias.to(result.dtype)).permute(0, 3, 1, 2)
+    return result if bias is None else result + bias.to(result.dtype).view(-1, 1, 1)
 
 
 def convolve_to_few(x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor) -> torch.Tensor:
@@ -53,8 +51,13 @@ def convolve_to_few(x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor) -
     One matrix product to 9·O channels and a sum of shifted maps; libraries are made for many output channels and take
     several times as long for one.
     """
-    height, width = x.shape[2:]
-    mixed = x.permute(0, 2, 3, 1) @ weight.permute(1, 2, 3, 0).flatten(1)  # (N, H, W, dy·dx·O)
-    padded = F.pad(mixed.unflatten(3, (3, 3, -1)), (0, 0, 0, 0, 0, 0, 1, 1, 1, 1))  # (N, H + 2, W + 2, 3, 3, O)
-    taps = [padded[:, dy : dy + height, dx : dx + width, dy, dx] for dy in range(3) for dx in range(3)]
-    return (sum(taps) + bias.to(x.dtype)).permute(0, 3, 1, 2)
+    mixed = x.permute(0, 2, 3, 1) @ weight.permute(1, 3, 2, 0).flatten(1)  # (N, H, W, dx·dy·O)
+    rows = sum_of_shifted(mixed.unflatten(3, (3, 3, -1)).unbind(3), 2)  # (N, H, W, dy, O)
+    return (sum_of_shifted(rows.unbind(3), 1) + bias.to(x.dtype)).permute(0, 3, 1, 2)
+
+
+def sum_of_shifted(maps: tuple[torch.Tensor, torch.Tensor, torch.Tensor], axis: int) -> torch.Tensor:
+    """Return the sum of three maps along an axis shifted by +1, 0 and −1 places, zeros coming in."""
+    before, middle, after = maps
+    others = (0, 0) * (middle.ndim - 1 - axis)  # F.pad counts from the last axis
+    return F.pad(before, (*others, 1, -1)) + middle + F.pad(after, (*others, -1, 1))
