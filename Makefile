@@ -20,8 +20,8 @@ install: .venv/.installed  ## make .venv with everything that the pipeline needs
 repro: install  ## run the pipeline: from photographs to metrics/report.html
 	dvc repro
 
-repro-%: install  ## run another pipeline of pipelines/: repro-cable-ablation, repro-cable-protocols, repro-cable-paper
-	$(if $(filter cable-%,$*),dvc repro,)
+repro-%: install  ## run another pipeline of pipelines/: repro-worth, repro-cable-ablation, repro-cable-protocols …
+	$(if $(filter cable-%,$*),dvc repro,)$(if $(filter worth,$*),dvc repro ingest,)
 	cd pipelines && dvc repro $(subst -,_,$*)/dvc.yaml
 
 FOLDS ?= 5

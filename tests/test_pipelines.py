@@ -9,6 +9,7 @@ from repository import TINY, YAML_12, executed, make_repository, run, runs
 from defectdistill.data.tables import read_json, read_table
 
 ABLATION, PROTOCOLS = Path("pipelines/cable_ablation/dvc.yaml"), Path("pipelines/cable_protocols/dvc.yaml")
+WORTH = Path("pipelines/worth/dvc.yaml")
 
 UNUSED = [(f"      - {protocol}/metrics/evaluate.json\n", "") for protocol in ("grouped", "random")]
 
@@ -42,6 +43,16 @@ def repository(tmp_path_factory):
     replace(folder / PROTOCOLS, ("grouped, random, after", "after"), *UNUSED)
     replace(folder / PROTOCOLS.parent / "params.yaml", ("epochs: 12", "epochs: 2"))
     keep(folder / PROTOCOLS.parent, {"after_baseline", "after_student"})
+    text = (folder / WORTH).read_text().replace("[all_masks, few_masks]", "[few_masks]")
+    text = text.replace("[0, 1, 2, 3, 4]", "[0]").replace("[0, 1, 2]", "[0, 1]").replace("      - all_masks\n", "")
+    # The rows with all masks are left out.
+    (folder / WORTH).write_text(re.sub(r"\n  row:\n.*?(?=\n  row_of_few_masks:)", "", text, flags=re.DOTALL))
+    replace(folder / WORTH.parent / "params.yaml", ("epochs: 12, patience: 12", "epochs: 2"), ("limit: 20", "limit: 4"),
+            ("label_limit: null", "label_limit: 5"))  # fmt: skip
+    lines = (folder / WORTH.parent / "rows.csv").read_text().replace("plain few_masks", "few_masks")
+    (folder / WORTH.parent / "rows.csv").write_text(
+        "\n".join(line for line in lines.splitlines() if "all_masks" not in line) + "\n"
+    )
     return folder
 
 
@@ -110,3 +121,19 @@ def test_protocols_are_set_beside_the_paper_and_the_report_warns(ablation):
     assert results["data"]["test_images_with_a_copy"] > 0
     table = {row["row"]: row for row in read_table(place / "table/table.csv")}
     assert float(table["after_student"]["macro_f1"]) == pytest.approx(results["student"]["test"]["macro_f1"], abs=1e-6)
+
+
+def test_what_distilling_is_worth_over_seeds_with_fewer_labels_and_masks(ablation):
+    folder = ablation[0]
+    output = repro(folder, WORTH)
+    rows = {f"row_of_few_masks@{row}-0-{seed}" for row in ("masks", "distilled") for seed in (0, 1)}
+    assert ran(output) == {"teacher@few_masks-0", "table"} | rows
+    place = folder / WORTH.parent
+    index = read_table(place / "few_masks/0/data/prepared/train/index.csv")
+    assert [row["mask_source"] for row in index].count("given") == 4
+    assert len(index) == 5
+    table = read_table(place / "table/trainings.csv")
+    assert [row["row"] for row in table] == [f"few_{name}" for name in ("masks", "distilled", "teacher") for _ in "01"]
+    assert table[4]["macro_f1"] == table[5]["macro_f1"]  # one teacher for both seeds
+    text = (place / "table/table.md").read_text()
+    assert "1 split, 2 seeds; each split: 5 to learn from, 4 of them with a mask" in text

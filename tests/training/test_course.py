@@ -60,7 +60,7 @@ def changed(network, before):
 
 def test_without_hint_epochs_there_is_one_lesson(folder):
     _, lessons = course(folder, hint_epochs=0)
-    assert [lesson.name for lesson in lessons] == [""]
+    assert [(lesson.name, lesson.monitor) for lesson in lessons] == [("", ("val_objective", "min"))]
 
 
 def test_the_first_lesson_trains_the_trunk_by_the_hint_alone(folder):

@@ -228,6 +228,13 @@ def test_distilling_logs_every_term_of_both_splits_and_lambda(store):
     assert history[-1]["train_distillation"] < first["train_distillation"]
 
 
+def test_the_epoch_of_a_distilled_student_is_chosen_by_the_whole_objective(store):
+    task, arrays = distil(store)  # a ramp from 0.1 to 0.5: the weight at the end counts, the same in every epoch
+    history = train(task, arrays, 3)
+    expected = [row["val_loss"] + 0.5 * row["val_distillation"] for row in history]
+    assert [row["val_objective"] for row in history] == pytest.approx(expected, rel=1e-5)
+
+
 def test_without_a_store_the_teacher_is_asked_and_the_losses_are_the_same(store):
     assert not list((store / "nothing_stored").rglob("*.npy"))
     task, arrays = distil(store)

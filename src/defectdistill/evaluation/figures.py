@@ -101,7 +101,7 @@ def _uncertainty(folder, key, words, probs, classes, labels=None) -> list[tuple[
 def _training(folder, histories) -> list[tuple[str, Path]]:
     figures = []
     classifiers = {model: rows for model, rows in histories.items() if model != "teacher"}
-    best = "Dots: the epoch of the lowest validation loss"
+    best = "Dots: the epoch that was chosen by the validation split"
     if classifiers:
         caption = (
             f"Training of the classifiers ({_PAPER} 6). {best}. The student's training loss holds the distillation"

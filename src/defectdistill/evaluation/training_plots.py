@@ -46,7 +46,8 @@ def read_history(path: Path) -> dict[str, np.ndarray]:
 def plot_training(path: Path, histories: Mapping[str, History]) -> Path:
     """Draw loss, accuracy, macro-F1 and macro recall over the epochs, a colour per model (Figure 6).
 
-    Training is dashed, validation solid; a dot marks the epoch of the lowest validation loss. `histories` is
+    Training is dashed, validation solid; a dot marks the epoch that was chosen (lowest validation loss, of
+    distilling with what the teacher says). `histories` is
     {model: columns} with `epoch` and any of `train_…` and `val_…` loss, accuracy, macro_f1, macro_recall.
     """
     panels = [name for name in _CURVES if any(_has(rows, f"{p}_{name}") for rows in histories.values() for p in _PARTS)]
@@ -127,7 +128,7 @@ def _train_and_val(axes: Axes, history: History, name: str, colour: str, prefix:
     if _has(history, f"val_{name}"):
         _line(axes, history, f"val_{name}", color=colour, label=f"{prefix}validation")
     if best and _has(history, f"val_{name}") and _has(history, "val_loss"):
-        lowest = int(np.nanargmin(history["val_loss"]))
+        lowest = int(np.nanargmin(history["val_objective" if _has(history, "val_objective") else "val_loss"]))
         point = (history["epoch"][lowest], history[f"val_{name}"][lowest])
         axes.plot(*point, "o", color=colour, markersize=6, markeredgecolor="white", clip_on=False, zorder=5)
 

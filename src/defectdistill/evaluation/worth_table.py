@@ -48,11 +48,17 @@ def remark(summary: Mapping[str, Any], masks: Sequence[int], trained: Mapping[Pl
     """Return on what the table rests."""
     sides = {side: sum(of.values()) for side, of in summary["counts"].items()}
     splits, seeds = ({getattr(place, name) for place in trained} for name in ("split", "seed"))
+    repeated = f"{counted(splits, 'split')}, {counted(seeds, 'seed')}"
     return (
-        f"{'Drawn by a program. ' * summary['synthetic']}{len(splits)} splits, {len(seeds)} seeds; each split: "
+        f"{'Drawn by a program. ' * summary['synthetic']}{repeated}; each split: "
         f"{sides['train']} to learn from, {' or '.join(map(str, masks))} of them with a mask, {summary['unlabelled']} "
         f"without a label, {sides['val']} to validate, {sides['test']} to test."
     )
+
+
+def counted(things: set[int], noun: str) -> str:
+    """Return how many things there are, in words: `1 seed`, `3 seeds`."""
+    return f"{len(things)} {noun}{'s' * (len(things) != 1)}"
 
 
 def markdown(
@@ -66,11 +72,12 @@ def markdown(
     lines += ["", "| | against | by | difference (95 % interval) | p | errors |", "|---|---|---|---:|---:|---:|"]
     for pair in found:
         of = pair.found
-        value = f"{signed(of.difference)} ({signed(of.low)} to {signed(of.high)})"
+        value = signed(of.difference) + (f" ({signed(of.low)} to {signed(of.high)})" if of.units > 1 else "")
+        p_value = "" if np.isnan(of.p_value) else f"{of.p_value:.3g}"
         ratio = "" if pair.error_ratio is None else f"{pair.error_ratio:.2f} times"
         lines.append(
             f"| {words[pair.row]} | {words[pair.reference]} | {MEASURES[pair.measure][0]} | "
-            f"{f'**{value}**' if stands_out(pair) else value} | {of.p_value:.3g} | {ratio} |"
+            f"{f'**{value}**' if stands_out(pair) else value} | {p_value} | {ratio} |"
         )
     return [*lines, "", note]
 

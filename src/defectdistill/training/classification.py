@@ -96,12 +96,13 @@ class ClassificationTask(lightning.LightningModule):
         logits = self.student(normalise(batch["image"]))
         self.log_validation(logits, batch["label"])
 
-    def log_validation(self, logits: torch.Tensor, labels: torch.Tensor) -> None:
-        """Log val_loss and the validation metrics of logits (B, K)."""
+    def log_validation(self, logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+        """Log val_loss and the validation metrics of logits (B, K); return val_loss of the batch."""
         self.val_metrics.update(logits, labels)
         self.log_dict(self.val_metrics, **EPOCH)
         loss = F.cross_entropy(logits.float(), labels)
         self.log("val_loss", loss, prog_bar=True, **mean_over(len(labels)))
+        return loss
 
     def configure_optimizers(self) -> dict:
         """AdamW with the rate of `warmup_cosine`, set anew at every step (fractional epochs)."""

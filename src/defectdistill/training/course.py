@@ -13,7 +13,7 @@ import torch
 
 from defectdistill.models.trunk import tensors_of, trunk_of
 from defectdistill.training.classification import ClassificationTask
-from defectdistill.training.distillation import DistillationTask, distilling_task
+from defectdistill.training.distillation import OBJECTIVE, DistillationTask, distilling_task
 from defectdistill.training.distributed import batch_weight
 from defectdistill.training.fit import mean_over
 from defectdistill.training.lesson import Lesson
@@ -44,7 +44,7 @@ def lessons_of(
     given = (store, teacher, splits, more)
     distilling, arrays, further = distilling_task(task, settings, *given)
     if not settings["hint_epochs"]:
-        return [Lesson(distilling, arrays, further)]
+        return [Lesson(distilling, arrays, further, OBJECTIVE)]
     level, epochs = settings["hint_level"], settings["hint_epochs"]
     hinted, hint_arrays, hint_further = distilling_task(task, settings | {"method": "hint", "levels": [level]}, *given)
     rates = dataclasses.replace(task.optimisation, epochs=epochs, warmup=min(task.optimisation.warmup, epochs / 2))
@@ -70,5 +70,5 @@ def lessons_of(
 
     return [
         Lesson(first, hint_arrays, hint_further, ("val_hint", "min"), "hint", epochs, begin_hint),
-        Lesson(distilling, arrays, further, begin=begin),
+        Lesson(distilling, arrays, further, OBJECTIVE, begin=begin),
     ]

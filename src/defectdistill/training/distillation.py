@@ -38,6 +38,7 @@ METHODS = {
         "none",
     )
 }
+OBJECTIVE = ("val_objective", "min")  # how the best epoch of distilling is found
 UNLABELLED = "unlabelled"  # the name of their split in a store
 TAUGHT = {"features", "maps", "scores"}  # what a method may ask of a teacher
 STORED = "teacher_"  # batches carry the stored arrays as teacher_features8, …
@@ -48,7 +49,9 @@ class DistillationTask(ClassificationTask):
 
     `method` maps the student's and the teacher's `Answer` to a dictionary of raw terms and `total`. `weights` is (λ at
     the start, λ at the end); equal values are a fixed weight. Images with NO_LABEL count in L_distil alone. Logged per
-    epoch beside what a classifier logs: every raw term and their total of both splits, cross-entropy, and λ.
+    epoch beside what a classifier logs: every raw term and their total of both splits, cross-entropy, λ, and
+    val_objective, cross-entropy + λ at the end·total: a few validation images tell epochs apart by what the teacher
+    says of them better than by their labels alone.
     """
 
     def __init__(
@@ -104,11 +107,12 @@ class DistillationTask(ClassificationTask):
         return loss * share
 
     def validation_step(self, batch: dict[str, torch.Tensor]) -> None:
-        """Log what a classifier logs, and the raw terms as val_NAME."""
+        """Log what a classifier logs, the raw terms as val_NAME, and val_objective, by which an epoch is chosen."""
         logits, terms = self.distil(batch)
-        self.log_validation(logits, batch["label"])
+        hard = self.log_validation(logits, batch["label"])
         scalars = {f"val_{name}": value for name, value in terms_named(terms).items()}
-        self.log_dict(scalars, **mean_over(len(logits)))
+        objective = hard + self.weights[1] * terms["total"]
+        self.log_dict({**scalars, "val_objective": objective}, **mean_over(len(logits)))
 
 
 def terms_named(terms: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:

@@ -1,0 +1,130 @@
+"""What distilling is worth: measures of one training, pairs over splits and seeds, and the table of both."""
+
+import csv
+
+import numpy as np
+import pytest
+import torch
+from scipy import stats
+
+from defectdistill.data.tables import write_table
+from defectdistill.evaluation.calibration import fit_temperature, scaled
+from defectdistill.evaluation.class_activation import activation_maps, pointing
+from defectdistill.evaluation.scores import classification_scores
+from defectdistill.evaluation.worth import Place, means, measured_student, measured_teacher, paired, test_share
+from defectdistill.evaluation.worth_table import write_worth
+from defectdistill.models.segmenter import Segmenter
+from defectdistill.models.students import build_student
+from defectdistill.models.unet3plus import build_teacher
+from defectdistill.predict import Predictor
+
+test_share.__test__ = False  # a function of the library, whatever pytest thinks of its name
+SUMMARY = {
+    "counts": {"train": {"a": 30, "b": 30}, "val": {"a": 5, "b": 5}, "test": {"a": 40, "b": 40}},
+    "unlabelled": 100,
+    "synthetic": True,
+}
+WORDS = {"plain": "No teacher", "distilled": "Distilled", "teacher": "The teacher"}
+
+
+@pytest.fixture(scope="module")
+def prepared(tmp_path_factory):
+    """A split's folder with 12 images to test, of which the last two have no mask, and 12 to validate."""
+    folder, rng = tmp_path_factory.mktemp("prepared"), np.random.default_rng(0)
+    for side in ("val", "test"):
+        (folder / side).mkdir()
+        np.save(folder / side / "images.npy", rng.integers(0, 256, (12, 32, 32, 3), dtype=np.uint8))
+        masks = np.zeros((12, 32, 32), np.uint8)
+        masks[:, 4:20, 8:24] = 1
+        np.save(folder / side / "masks.npy", masks)
+        rows = [(f"{n}.png", n % 2, n, "none" if n > 9 else "given") for n in range(12)]
+        write_table(folder / side / "index.csv", ("name", "label", "group", "mask_source"), rows)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def predictor():
+    torch.manual_seed(0)
+    return Predictor(build_student("small_cnn_3", 2), ["a", "b"], 32, "squash")
+
+
+def test_a_student_is_measured_with_the_temperature_of_the_validation_split(prepared, predictor):
+    labels = np.arange(12) % 2
+    probs, val = (predictor(np.load(prepared / side / "images.npy")).probabilities for side in ("test", "val"))
+    calibrated = scaled(probs, fit_temperature(val, labels).value)
+    found = measured_student(predictor, prepared)
+    assert found["macro_f1"] == pytest.approx(classification_scores(probs, labels, ["a", "b"])["macro_f1"])
+    assert found["loss"] == pytest.approx(-np.log(calibrated[np.arange(12), labels]).mean())
+    masks, images = np.load(prepared / "test/masks.npy")[:10], np.load(prepared / "test/images.npy")[:10]
+    maps = activation_maps(predictor, images, labels[:10])
+    assert found["energy_inside"] == pytest.approx(pointing(maps, masks)["energy_inside"].mean())
+    assert 0 <= found["calibration_error"] <= 1
+
+
+def test_a_teacher_is_measured_by_its_own_answers_if_it_has_any(prepared, predictor):
+    images, labels = np.load(prepared / "test/images.npy"), np.arange(12) % 2
+    of_classes = Segmenter(build_teacher("plain", 2, 2), ["a", "b"])
+    expected = classification_scores(of_classes.class_probs(images), labels, ["a", "b"])["macro_f1"]
+    assert measured_teacher(of_classes, prepared) == {"macro_f1": pytest.approx(expected)}
+    assert measured_teacher(Segmenter(build_teacher("plain", 2, 1), ["defect"]), prepared) == {}
+    assert measured_teacher(predictor, prepared)["macro_f1"] == measured_student(predictor, prepared)["macro_f1"]
+
+
+def trained(splits=3, seeds=2):
+    rng, found = np.random.default_rng(0), {}
+    for split in range(splits):
+        for seed in range(seeds):
+            plain = 0.8 + 0.02 * split + 0.01 * rng.random()
+            found[Place("plain", split, seed)] = {"macro_f1": plain, "loss": 0.5, "energy_inside": 0.2}
+            found[Place("distilled", split, seed)] = {"macro_f1": plain + 0.1 + 0.01 * rng.random(), "loss": 0.5}
+            found[Place("teacher", split, seed)] = {"macro_f1": 1.0}
+    return found
+
+
+def test_rows_are_paired_by_split_and_seed_and_seeds_are_averaged_first():
+    places = trained()
+    first, second = paired(places, [("distilled", "plain")], 0.0)
+    differences = [
+        np.mean([places[Place("distilled", split, seed)]["macro_f1"] - places[Place("plain", split, seed)]["macro_f1"]
+                 for seed in range(2)])
+        for split in range(3)
+    ]  # fmt: skip
+    expected = stats.ttest_1samp(differences, 0)
+    assert first.measure == "macro_f1"
+    assert first.found.difference == pytest.approx(np.mean(differences))
+    assert first.found.p_value == pytest.approx(expected.pvalue)
+    assert (first.found.units, first.found.trainings) == (3, 6)
+    errors = [1 - means(places, row)["macro_f1"] for row in ("distilled", "plain")]
+    assert first.error_ratio == pytest.approx(errors[0] / errors[1])
+    assert (second.measure, second.found.difference, second.error_ratio) == ("loss", 0, None)  # energy: of one alone
+    (perfect,) = paired(places, [("plain", "teacher")], 0.0)
+    assert perfect.error_ratio is None
+
+
+def test_photographs_without_a_label_are_learned_from_too():
+    assert test_share(SUMMARY) == 80 / 160
+
+
+def test_one_split_with_one_seed_has_no_interval(tmp_path):
+    places = trained(splits=1, seeds=1)
+    write_worth(tmp_path, places, paired(places, [("distilled", "plain")], 0.5), WORDS, SUMMARY, [60])
+    difference = places[Place("distilled", 0, 0)]["macro_f1"] - places[Place("plain", 0, 0)]["macro_f1"]
+    assert f"| Macro-F1 | +{difference:.3f} |  | " in (tmp_path / "table.md").read_text()
+
+
+def test_the_table_holds_every_training_and_bold_is_outside_the_noise(tmp_path):
+    places = trained()
+    for name in ("one", "two"):
+        (tmp_path / name).mkdir()
+        write_worth(tmp_path / name, places, paired(places, [("distilled", "plain")], 0.5), WORDS, SUMMARY, [60, 20])
+    with open(tmp_path / "one/trainings.csv", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert len(rows) == 18
+    macro_f1 = f"{places[Place('plain', 0, 0)]['macro_f1']:.6f}"
+    assert list(rows[0].values()) == ["plain", "0", "0", macro_f1, "0.500000", "", "0.200000"]
+    text = (tmp_path / "one/table.md").read_text()
+    assert "| Distilled | No teacher | Macro-F1 | **+0.1" in text
+    assert "| Distilled | No teacher | Loss, calibrated | 0.000 (0.000 to 0.000) |" in text
+    assert "3 splits, 2 seeds; each split: 60 to learn from, 60 or 20 of them with a mask, 100 without a label" in text
+    for file in ("table.png", "table.md", "trainings.csv"):
+        assert (tmp_path / "one" / file).read_bytes() == (tmp_path / "two" / file).read_bytes()
