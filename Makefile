@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: install repro crossval declare test test-slow audit ui clean
+.PHONY: install repro crossval declare predict-demo test test-slow audit ui clean
 
 install: .venv/.installed  ## make .venv with everything that the pipeline needs
 
@@ -33,6 +33,12 @@ crossval: install  ## train on every fold (FOLDS=5) and seed (SEEDS="0 1 2"), th
 	dvc exp run --run-all
 	defectdistill summary
 
+predict-demo: install  ## after make repro: predict pictures that no stage has seen, and say which page to open
+	@test -f models/student/model.json || { echo "there is no models/student yet: run make repro first" >&2; exit 1; }
+	python tools/demo_photographs.py data/synthetic_demo
+	defectdistill predict data/synthetic_demo
+	@echo "open $(CURDIR)/predictions/index.html in a browser"
+
 declare: install  ## write into every dvc.yaml the modules that its stages import
 	python tools/declare.py
 
@@ -41,7 +47,8 @@ test: .venv/.installed-dev  ## lint, and all tests
 	ruff format --check .
 	pytest -n auto --dist loadfile -m "not gpu and not slow"
 
-test-slow: .venv/.installed-dev  ## the tests that take minutes: kills over all stages, twelve queued experiments
+test-slow: .venv/.installed-dev  ## the tests that take minutes: kills over all stages, queued experiments, a cluster
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --constraint constraints.txt --editable '.[dev,ray]'
 	pytest -m slow
 
 # An environment of its own, small: what is checked are the pinned versions, not what happens to be installed.

@@ -1,5 +1,7 @@
 """The command line: what a team does around `dvc repro`. Each command's work is in a module of its own."""
 
+import os
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -69,6 +71,38 @@ def share(
     team.share(remote, git_remote)
 
 
+@app.command()
+def predict(
+    paths: Annotated[list[Path], typer.Argument(help="Folders, taken with all that is in them, or files.")],
+    model: Annotated[Path, typer.Option(help="A checkpoint folder.")] = Path("models/student"),
+    calibration: Annotated[Path, typer.Option(help="What `evaluate` found of temperature and threshold.")] = Path(
+        "metrics/calibration.json"
+    ),
+    output: Annotated[Path, typer.Option(help="Folder for the tables and the page.")] = Path("predictions"),
+    batch_size: Annotated[int, typer.Option(min=1, help="Photographs that the model sees at once.")] = 64,
+    max_pixels: Annotated[int, typer.Option(min=1, help="Larger photographs are listed, not decoded.")] = 100_000_000,
+    workers: Annotated[int, typer.Option(min=1, help="Threads that decode.")] = min(4, os.cpu_count() or 1),
+    sheet: Annotated[bool, typer.Option(help="Make the page index.html.")] = True,
+    sheet_limit: Annotated[int, typer.Option(min=1, help="The most photographs on it.")] = 120,
+    restart: Annotated[bool, typer.Option("--restart", help="Drop what an interrupted run left.")] = False,
+    ray_workers: Annotated[int, typer.Option(min=0, help="Processes of a Ray cluster that score; 0: here.")] = 0,
+    ray_address: Annotated[str | None, typer.Option(help="Where that cluster is; left out: this machine.")] = None,
+) -> None:
+    """Predict photographs: tables and a page with what the model looked at.
+
+    Exit status: 0 all were predicted, 1 some could not be read and are listed, 2 nothing was done. An interrupted run
+    goes on by the same command.
+    """
+    from defectdistill.prediction.command import predict
+
+    options = {"batch_size": batch_size, "max_pixels": max_pixels, "workers": workers, "restart": restart}
+    options["sheet_limit"] = sheet_limit if sheet else 0
+    raise typer.Exit(predict(paths, model, calibration, output, options, ray_workers, ray_address))
+
+
 def main() -> None:
     """Run a command; an error that this library raises ends in one line."""
-    run_stage("defectdistill", app)
+    if sys.argv[1:2] == ["predict"]:  # may run for hours, anywhere: it locks its output, not the folder that it runs in
+        app()
+    else:
+        run_stage("defectdistill", app)

@@ -33,12 +33,18 @@ def run_stage(name: str, main: Callable[[], None], outputs: Iterable[str] = ()) 
             clear(outputs)
             main()
     except (ValueError, OSError) as error:
-        if isinstance(error, OSError) and error.errno in STORAGE:
-            sys.exit(f"{name}: {unwritable(error, outputs)}")
-        raised_in = traceback.extract_tb(error.__traceback__)[-1].filename
-        if not Path(raised_in).is_relative_to(LIBRARY):
+        words = in_words(error, outputs)
+        if words is None:
             raise
-        sys.exit(f"{name}: {error}")
+        sys.exit(f"{name}: {words}")
+
+
+def in_words(error: ValueError | OSError, outputs: Iterable[str] = ()) -> str | None:
+    """Return what a person is told of an error that this library raised on purpose, or the disk; None for a bug."""
+    if isinstance(error, OSError) and error.errno in STORAGE:
+        return unwritable(error, outputs)
+    raised_in = traceback.extract_tb(error.__traceback__)[-1].filename
+    return str(error) if Path(raised_in).is_relative_to(LIBRARY) else None
 
 
 def unwritable(error: OSError, outputs: Iterable[str]) -> str:

@@ -43,12 +43,16 @@ def activation_sheet(
 
 
 def heat(images: np.ndarray, maps: np.ndarray) -> np.ndarray:
-    """Return grey images under their maps: uint8 (N, S, S, 3) and float32 (N, h, w) → uint8 (N, S, S, 3).
+    """Return grey images under their maps: uint8 (N, S, S, 3) and float32 (N, h, w) → uint8 (N, S, S, 3)."""
+    return painted(images, enlarged(maps, images.shape[1]))
+
+
+def painted(images: np.ndarray, wide: np.ndarray) -> np.ndarray:
+    """Return grey images under maps of their size: uint8 (N, H, W, 3) and float32 (N, H, W) → uint8 (N, H, W, 3).
 
     Each map is divided by its highest value; from dark violet (nothing) over red to light yellow (highest).
     """
-    wide = enlarged(maps, images.shape[1])
     wide = wide / np.maximum(wide.max(axis=(1, 2), keepdims=True), np.finfo(np.float32).tiny)
     colours = matplotlib.colormaps["inferno"](wide)[..., :3]
-    grey = images.mean(axis=3, keepdims=True) / 255  # (N, S, S, 1)
+    grey = images.mean(axis=3, keepdims=True) / 255  # (N, H, W, 1)
     return (255 * (0.45 * grey + 0.55 * colours)).round().astype(np.uint8)

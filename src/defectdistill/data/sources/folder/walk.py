@@ -25,7 +25,7 @@ def find_images(root: Path) -> tuple[list[PurePosixPath], list[Rejected]]:
             if is_litter(name) or (path.suffix.lower() not in kinds and name not in links):
                 continue
             relative = path.relative_to(root).as_posix()
-            reason = why_bad_name(relative) or _why_refused(path, root)
+            reason = why_bad_name(relative) or why_refused(path, root)
             if reason is None:
                 files.append(PurePosixPath(relative))
             else:
@@ -38,7 +38,8 @@ def leads_out(path: Path, root: Path) -> bool:
     return not path.resolve().is_relative_to(root.resolve())
 
 
-def _why_refused(path: Path, root: Path) -> str | None:
+def why_refused(path: Path, root: Path) -> str | None:
+    """Return why a file that is named like an image, or a link, is not read; None if it is. Nothing is opened."""
     if path.is_symlink():
         if not path.exists():
             return "a link that leads nowhere; put the file itself there"

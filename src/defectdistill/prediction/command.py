@@ -1,0 +1,76 @@
+"""What the command `defectdistill predict` does with a result or an error: words, and an exit status."""
+
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from defectdistill.prediction import run
+from defectdistill.prediction.output import PAGE, UNFINISHED
+from defectdistill.prediction.tables import REJECTED
+from defectdistill.stage import in_words
+
+ALL, SOME, NOTHING, INTERRUPTED = 0, 1, 2, 130  # exit statuses
+
+
+def predict(
+    paths: Sequence[Path],
+    model: Path,
+    calibration: Path,
+    output: Path,
+    options: Mapping[str, Any],
+    ray_workers: int = 0,
+    ray_address: str | None = None,
+) -> int:
+    """Predict, say what came out, and return the exit status; `options` are those of `run.Options`."""
+    try:
+        return _predict(paths, model, calibration, output, run.Options(**options), ray_workers, ray_address)
+    except (ValueError, OSError) as error:
+        words = in_words(error, [str(output)])
+        if words is None:
+            raise
+        print(f"defectdistill: {words}", file=sys.stderr)
+        return NOTHING
+    except KeyboardInterrupt:
+        print(f"stopped; what was done stands in {output / UNFINISHED}, the same command goes on", file=sys.stderr)
+        return INTERRUPTED
+
+
+def _predict(
+    paths: Sequence[Path],
+    model: Path,
+    calibration: Path,
+    output: Path,
+    options: run.Options,
+    ray_workers: int,
+    ray_address: str | None,
+) -> int:
+    assessor = run.load_assessor(model, calibration, options.batch_size)
+    lines = []
+    if ray_workers:
+        from defectdistill.prediction.cluster import Work, on_cluster
+
+        work = Work()
+        with on_cluster(model, assessor, options, ray_workers, ray_address, work) as score:
+            outcome = run.predict(paths, model, assessor, output, options, score)
+        lines = list(work.said())
+    else:
+        outcome = run.predict(paths, model, assessor, output, options)
+    print("\n".join([*said(outcome, output, assessor.threshold), *lines]))
+    return SOME if outcome.bad else ALL
+
+
+def said(outcome: run.Outcome, output: Path, threshold: float | None) -> Iterator[str]:
+    """Yield the lines that tell a person what came out and where to look."""
+    found = outcome.found
+    if outcome.gone_on_from:
+        yield f"went on from an interrupted run, which had done {outcome.gone_on_from:,}"
+    asked = "all: no threshold is good enough" if threshold is None else f"confidence below {threshold:.3f}"
+    yield f"{found.images:,} photographs, {found.doubtful:,} of them for a person ({asked})"
+    for name, count in sorted(found.counts.items()):
+        yield f"  {name:<28} {count:>9,}   uncertain {found.uncertain_counts[name]:>9,}"
+    if outcome.bad:
+        yield f"{outcome.bad:,} could not be read, with the reasons in {output / REJECTED}"
+    if outcome.passed_over:
+        yield f"passed over: {run.kinds(outcome.passed_over)}"
+    yield f"tables in {output}" + (f", page {output / PAGE}" if (output / PAGE).exists() else "")

@@ -1,0 +1,102 @@
+"""Finds photographs in folders at any depth, one after the other, in one order on every machine.
+
+What counts as an image, and what is refused, is the same as for the folder source of `ingest`; unlike there nothing is
+collected: of a folder only the names in it are held.
+"""
+
+import os
+from collections import Counter
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from defectdistill.data.sample import Rejected
+from defectdistill.data.sources.folder.names import ARCHIVES, MASK_RANK, is_litter, shown, why_bad_name
+from defectdistill.data.sources.folder.walk import why_refused
+
+MOST_KINDS = 30  # of files that are passed over, counted by name
+OTHER_KINDS = "other kinds"
+
+
+@dataclass(frozen=True)
+class Found:
+    """A file to be predicted: its `name` in the tables, the path as the user would write it, and the `path`."""
+
+    name: str
+    path: Path
+
+
+def check_paths(paths: Sequence[Path]) -> None:
+    """Raise ValueError naming the paths that lead nowhere, or that there is none."""
+    if not paths:
+        raise ValueError("no photograph was named: give folders or files")
+    missing = [shown(str(path)) for path in paths if not os.path.exists(path)]
+    if missing:
+        listed = ", ".join(missing[:5]) + (" …" if len(missing) > 5 else "")
+        raise ValueError(f"{listed}: there is no such file or folder; check the path")
+
+
+def find(
+    paths: Sequence[Path], leave_out: Collection[Path] = (), passed_over: Counter | None = None
+) -> Iterator[Found | Rejected]:
+    """Yield the images among `paths` and in the folders among them, and what is refused with the reason.
+
+    Paths are taken in their order; in a folder files come before subfolders, each sorted by name. Whatever is reached
+    twice is yielded once, at the place of the path that names it. A file that is given is tried whatever its name; in
+    folders, only names like those of images are. Hidden files are passed over, and the folders `leave_out`; other
+    files too, and are counted in `passed_over` {ending: number}. Links in a folder that lead out of it, to folders or
+    nowhere are refused; a path that is given may be a link.
+    """
+    places = [os.path.realpath(path) for path in paths]
+    elsewhere = {*places, *(os.path.realpath(folder) for folder in leave_out)}
+    seen = set()
+    for path, place in zip(paths, places, strict=True):
+        if place in seen:
+            continue
+        seen.add(place)
+        if os.path.isdir(path):
+            yield from _in_folder(Path(path), place, Path(path), elsewhere, passed_over)
+        else:
+            yield _checked(Path(path), Path(path).resolve(), Path(path).resolve().parent)
+
+
+def _in_folder(
+    folder: Path, place: str, root: Path, elsewhere: set[str], passed_over: Counter | None
+) -> Iterator[Found | Rejected]:
+    try:
+        files, subfolders = _listed(folder)
+    except OSError as error:
+        yield Rejected(
+            shown(f"{folder.as_posix()}/"), f"the folder cannot be opened ({error.strerror}); check its rights"
+        )
+        return
+    for name, is_link_to_folder in files:
+        kind = os.path.splitext(name)[1].lower()
+        if is_litter(name) or os.path.join(place, name) in elsewhere:
+            continue
+        if is_link_to_folder or kind in MASK_RANK or kind in ARCHIVES:
+            yield _checked(folder / name, folder / name, root)
+        elif passed_over is not None:
+            passed_over[kind if kind in passed_over or len(passed_over) < MOST_KINDS else OTHER_KINDS] += 1
+    for name in subfolders:
+        inner = os.path.join(place, name)
+        if not is_litter(name) and inner not in elsewhere:
+            yield from _in_folder(folder / name, inner, root, elsewhere, passed_over)
+
+
+def _listed(folder: Path) -> tuple[list[tuple[str, bool]], list[str]]:
+    """Return the files of a folder as (name, whether it is a link to a folder), and its subfolders, sorted."""
+    files, subfolders = [], []
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            if entry.is_dir(follow_symlinks=False):
+                subfolders.append(entry.name)
+            else:
+                files.append((entry.name, entry.is_symlink() and entry.is_dir()))
+    return sorted(files), sorted(subfolders)
+
+
+def _checked(path: Path, target: Path, root: Path) -> Found | Rejected:
+    name = path.as_posix()
+    reason = why_bad_name(name) or why_refused(target, root)
+    return Found(name, path) if reason is None else Rejected(shown(name), reason)
