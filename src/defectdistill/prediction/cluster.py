@@ -34,6 +34,8 @@ Columns = dict[str, np.ndarray]
 
 BLOCKS_EACH = 8  # a worker gets at least so many portions, so that a slow one does not keep the others waiting
 
+STARTS = 3  # attempts to start a cluster here: a busy machine may take longer than Ray waits
+
 
 class Worker:
     """A process of the cluster: columns of names and paths in, columns of rows out."""
@@ -84,7 +86,9 @@ def on_cluster(
 
     `work` is filled in. Raises ValueError where Ray is not installed or does not answer at the address.
     """
-    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # sends nothing home
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # sends nothing home; Ray reads both when it is imported
+    if address is None:
+        os.environ.setdefault("RAY_AUTH_MODE", "token")  # as without it, but for a warning
     try:
         import ray.data
     except ImportError:
@@ -104,14 +108,19 @@ def on_cluster(
 
 
 def start_ray(address: str | None, workers: int) -> None:
-    """Join the cluster at `address`, or start one here with a processor for each worker."""
+    """Join the cluster at `address`, or start one here with a processor for each worker, which asks for a token."""
     import ray
 
     here = {} if address else {"num_cpus": workers, "include_dashboard": False}
-    try:
-        ray.init(address or "local", log_to_driver=False, logging_level=logging.WARNING, **here)
-    except Exception as error:  # Ray raises that very class where a node does not come up in time
-        raise ValueError(f"no Ray cluster answers at {address or 'this machine'}: {error}") from error
+    for left in reversed(range(1 if address else STARTS)):
+        try:
+            ray.init(address or "local", log_to_driver=False, logging_level=logging.WARNING, **here)
+            return
+        except Exception as error:  # Ray raises that very class where a node does not come up in its 30 seconds
+            ray.shutdown()
+            if not left:
+                reason = str(error).partition("\n")[0]
+                raise ValueError(f"no Ray cluster answers at {address or 'this machine'}: {reason}") from error
 
 
 def _dataset(found: Iterable[Found | Rejected], workers: int, options: Options) -> "ray.data.Dataset | None":
@@ -132,9 +141,12 @@ def _dataset(found: Iterable[Found | Rejected], workers: int, options: Options) 
 def _scored(
     dataset: "ray.data.Dataset | None", arguments: Sequence[object], workers: int, work: Work
 ) -> Iterator[Scored]:
+    import ray.data
+
     if dataset is None:
         return
-    scored = dataset.map_batches(Worker, fn_constructor_args=arguments, batch_size=None, concurrency=workers)
+    pool = ray.data.ActorPoolStrategy(size=workers)
+    scored = dataset.map_batches(Worker, fn_constructor_args=arguments, batch_size=None, num_cpus=1, compute=pool)
     for columns in scored.iter_batches(batch_size=None, batch_format="numpy"):
         for worker, seconds in zip(columns["worker"], columns["seconds"], strict=True):
             work.images[str(worker)] += 1

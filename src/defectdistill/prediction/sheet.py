@@ -108,4 +108,4 @@ def _address(image: np.ndarray) -> str:
 
 def _percent(share: float) -> str:
     """Write a probability so that what is not certain does not read as certain."""
-    return f"{min(100 * share, 99.9) if share < 1 else 100:.1f} %"
+    return f"{min(100 * share, 99.9) if share < 1 else 100:.1f}\N{NO-BREAK SPACE}%"
