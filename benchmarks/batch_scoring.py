@@ -81,6 +81,10 @@ def main() -> None:
     parser.add_argument("--workers", type=int, default=2)
     options = parser.parse_args()
     set_up(1, "cpu", "fp32")
+    os.environ["RAY_AUTH_MODE"] = "token"  # read when Ray is imported
+    import ray.data
+
+    ray.data.DataContext.get_current().wait_for_min_actors_s = 600  # or the first worker may do much of it alone
     here = Path.cwd()
     with tempfile.TemporaryDirectory() as name:
         os.chdir(name)
