@@ -38,10 +38,17 @@ STARTS = 3  # attempts to start a cluster here: a busy machine may take longer t
 
 
 class Worker:
-    """A process of the cluster: columns of names and paths in, columns of rows out."""
+    """A process of the cluster: columns of names and paths in, columns of rows out.
 
-    def __init__(self, files: dict[str, bytes], temperature: float, threshold: float | None, options: Options):
+    `files` are those of a checkpoint folder, {name: bytes}, or Ray's reference to them.
+    """
+
+    def __init__(self, files: object, temperature: float, threshold: float | None, options: Options):
         self.options = options
+        if not isinstance(files, dict):  # where they lie in the cluster's store
+            import ray
+
+            files = ray.get(files)
         with tempfile.TemporaryDirectory() as folder:
             for name, content in files.items():
                 Path(folder, name).write_bytes(content)
@@ -100,7 +107,8 @@ def on_cluster(
     ray.data.DataContext.get_current().execution_options.preserve_order = True
     logging.getLogger("ray.data").setLevel(logging.WARNING)
     files = {name: (model / name).read_bytes() for name in (checkpoint.MODEL, checkpoint.WEIGHTS)}
-    arguments = (files, assessor.predictor.temperature, assessor.threshold, options)
+    # Through the store: as a plain argument the weights would travel with every message about the workers.
+    arguments = (ray.put(files), assessor.predictor.temperature, assessor.threshold, options)
     try:
         yield lambda found: _scored(_dataset(found, workers, options), arguments, workers, work)
     finally:
