@@ -32,6 +32,7 @@ class Params(sections.Section):
     student: model_sections.Student
     distill: model_sections.Distill
     evaluate: sections.Evaluate
+    export: sections.Export
     tracking: sections.Tracking
     registry: sections.Registry
     compute: sections.Compute
@@ -104,9 +105,9 @@ class Params(sections.Section):
         return flatten({name: values[name] for name in names or values})
 
     def in_use(self) -> dict[str, Any]:
-        """Return {full key name: value} of all that a result depends on: not what another source or tracking reads."""
+        """Return {full key name: value} of all that a score depends on: no other source, nothing that comes later."""
         sources = (f"ingest.{name}." for name in SOURCES if name != self.ingest.source)
-        others = ("tracking.", "registry.", *sources)
+        others = ("export.", "tracking.", "registry.", *sources)
         return {name: value for name, value in self.flat().items() if not name.startswith(others)}
 
 

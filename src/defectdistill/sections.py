@@ -153,6 +153,16 @@ class Evaluate(Section):
     seed: Seed
 
 
+class Export(Section):
+    """The files that are handed on."""
+
+    int8: bool
+    max_f1_drop: Share
+    calibration_images: Count
+    photographs: Count
+    licence: Name | None
+
+
 class Tracking(Section):
     """The mirror in MLflow."""
 

@@ -1,0 +1,26 @@
+"""Classify photographs with an exported student; it takes onnxruntime, NumPy and Pillow, nothing else.
+
+python example.py student.onnx PHOTOGRAPH [PHOTOGRAPH ...]
+"""
+
+import json
+import sys
+
+import numpy as np
+import onnxruntime
+from PIL import Image, ImageOps
+
+
+def main() -> None:
+    """Print the class, its probability, and whether a person should look."""
+    session = onnxruntime.InferenceSession(sys.argv[1])
+    notes = {name: json.loads(text) for name, text in session.get_modelmeta().custom_metadata_map.items()}
+    for path in sys.argv[2:]:
+        photograph = ImageOps.exif_transpose(Image.open(path)).convert("RGB")  # any size: the file resizes
+        (probs,) = session.run(["probabilities"], {"images": np.asarray(photograph)[None]})[0]
+        sure = notes["threshold"] is not None and probs.max() >= notes["threshold"]
+        print(f"{path}: {notes['classes'][probs.argmax()]} {probs.max():.3f}" + ("" if sure else ", ask a person"))
+
+
+if __name__ == "__main__":
+    main()
