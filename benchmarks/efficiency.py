@@ -67,7 +67,7 @@ def main() -> None:
         accelerator = choose_accelerator("auto")
         dtype = torch.bfloat16 if has_fast_bf16(accelerator) else torch.float32
         step = PLAIN[options.serve](PlainUNet3Plus(), TEACHER_BATCH, Machine(accelerator, "").device, dtype)
-        serve(lambda: lambda: TEACHER_BATCH / seconds(step))
+        serve(lambda: lambda _: TEACHER_BATCH / seconds(step))
         return
     chosen = set_up(options.threads, "auto", "auto")
     device, dtype = chosen.device, torch.bfloat16 if chosen.precision == "bf16" else torch.float32

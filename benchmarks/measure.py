@@ -9,14 +9,15 @@ import sys
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
-
-import torch
+from typing import Any
 
 RESULTS = Path(__file__).parent / "results"
 
 
 def machine(threads: int) -> dict[str, str | int | bool]:
     """Describe the machine: what a figure needs beside it to mean something."""
+    import torch  # in functions: the memory of a side without torch is measured too
+
     cpuinfo = Path("/proc/cpuinfo")
     models = [line for line in cpuinfo.read_text().splitlines() if "model name" in line] if cpuinfo.exists() else []
     return {
@@ -47,6 +48,8 @@ def medians(measured: Mapping[str, list[float]]) -> dict[str, float]:
 
 def seconds(work: Callable[[], object], least: float = 0.5) -> float:
     """Return the seconds that one call takes, repeated for at least `least` seconds after one call to warm up."""
+    import torch
+
     work()
     calls, start = 0, time.perf_counter()
     while time.perf_counter() - start < least or not calls:
@@ -65,16 +68,16 @@ class Worker:
         self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         self.answer()
 
-    def answer(self) -> float:
-        """Return the next number that the process prints."""
+    def answer(self) -> Any:
+        """Return what the process prints next, a line of JSON."""
         line = self.process.stdout.readline()
         if not line:
             raise RuntimeError(f"{self.process.args} ended before it answered")
-        return float(line)
+        return json.loads(line)
 
-    def measure(self) -> float:
-        """Ask for one measurement."""
-        self.process.stdin.write("measure\n")
+    def measure(self, request: str = "") -> Any:
+        """Ask for one measurement, of what `request` says."""
+        self.process.stdin.write(f"{request}\n")
         self.process.stdin.flush()
         return self.answer()
 
@@ -84,13 +87,13 @@ class Worker:
         self.process.wait()
 
 
-def serve(prepare: Callable[[], Callable[[], float]]) -> None:
-    """Prepare, print 0, then answer each line on standard input with one measurement."""
+def serve(prepare: Callable[[], Callable[[str], Any]]) -> None:
+    """Prepare, print 0, then answer each line on standard input with one measurement of what it asks for."""
     answers, sys.stdout = sys.stdout, sys.stderr
     measure = prepare()
     print(0, file=answers, flush=True)
-    for _ in sys.stdin:
-        print(measure(), file=answers, flush=True)
+    for request in sys.stdin:
+        print(json.dumps(measure(request.strip())), file=answers, flush=True)
 
 
 def write(name: str, result: Mapping) -> None:

@@ -185,7 +185,7 @@ def main() -> None:
         for _ in range(len(Images(folder)) // batch + 1 if warm else 1):  # fills the cache
             next(steps)
 
-        def rate() -> float:
+        def rate(_: str) -> float:
             start = time.perf_counter()
             for _ in range(measured):
                 next(steps)

@@ -1,5 +1,6 @@
 """The real pipeline on tiny generated data: real dvc, real stages in processes of their own, real MLflow store."""
 
+import hashlib
 import json
 import os
 import shutil
@@ -25,7 +26,9 @@ from repository import (
     store,
 )
 
+from defectdistill.assess import Assessor
 from defectdistill.checkpoint import content_hash
+from defectdistill.data.images import decode_image
 
 # Modules that cannot change a result, and packages' empty files: no dependencies.
 LEFT_OUT = {"__init__.py", "params.py", "sections.py", "model_sections.py"}
@@ -101,6 +104,29 @@ def test_two_processes_train_as_one(ran, tmp_path, stage):
     assert len(runs(folder, "defectdistill-stages")) == before + 1  # one process tracks
 
 
+def test_the_exported_file_answers_in_a_program_that_knows_nothing_of_this_project(ran):
+    folder = ran[0]
+    found = json.loads((folder / "models/onnx/parity.json").read_text())
+    assert found == json.loads((folder / "metrics/export.json").read_text())
+    for runtime in ("onnxruntime", "openvino"):
+        assert found["fp32"]["test"][runtime]["class_agreement"] == 1.0
+        assert found["fp32"]["test"][runtime]["largest_difference"] < 1e-4
+    photographs = sorted((folder / "data/raw/images").rglob("*.png"))[:2]
+    names = " ".join(f"'{path}'" for path in photographs)
+    lines = run(f"python -I models/onnx/example.py models/onnx/student.onnx {names}", folder).splitlines()
+    assessor = Assessor.load(folder / "models/student", folder / "metrics/calibration.json")
+    told = assessor([decode_image(path.read_bytes()) for path in photographs])
+    for line, path, name, sure, doubt in zip(
+        lines, photographs, told.classes, told.confidence, told.uncertain, strict=True
+    ):
+        assert line.startswith(f"{path}: {name} ")
+        assert line.endswith(", ask a person") == doubt
+        assert float(line.removesuffix(", ask a person").split()[-1]) == pytest.approx(sure, abs=2e-3)
+    card = (folder / "models/onnx/model_card.md").read_text()
+    assert content_hash(folder / "models/student") in card
+    assert hashlib.sha256((folder / "models/onnx/student.onnx").read_bytes()).hexdigest() in card
+
+
 def test_git_sees_nothing_but_the_lock_file(ran):
     assert run("git status --porcelain", ran[0]).split() == ["??", "dvc.lock"]
 
@@ -138,7 +164,7 @@ def test_killed_twice_it_ends_in_the_same_bytes(ran, tmp_path):
     again = make_repository(tmp_path / "again", TINY)
     kill_in(again, "teacher", only_dvc=True)
     kill_in(again, "distill", only_dvc=False)  # at once: the orphan of the first kill must not be in the way
-    assert executed(run("dvc repro", again)) == ["distill", "evaluate"]
+    assert executed(run("dvc repro", again)) == ["distill", "evaluate", "export"]
     first, second = outputs(ran[0]), outputs(again)
     assert set(first) == set(second)
     assert [name for name in first if first[name] != second[name]] == []
@@ -168,7 +194,7 @@ def test_a_full_disk_is_named_and_costs_nothing_else(ran, tmp_path):
     assert outputs(folder) == before
 
 
-@pytest.mark.parametrize("stage", ["prepare", "teacher", "freeze", "evaluate"])
+@pytest.mark.parametrize("stage", ["prepare", "teacher", "freeze", "evaluate", "export"])
 def test_whoever_writes_says_that_the_disk_is_full(ran, tmp_path, stage):
     """Arrays, checkpoints of a training, weights, pictures: each is written by other code."""
     folder = tmp_path / "full"
@@ -258,11 +284,11 @@ def test_a_model_that_nobody_here_made_has_no_lineage(ran, tmp_path):
     assert "Traceback" not in output
 
 
-def test_another_beta_runs_distill_and_evaluate_alone(ran):
+def test_another_beta_runs_what_follows_distill_alone(ran):
     folder = ran[0]
     teacher = link(folder, "teacher")
     output = run("dvc exp run --name other-beta -S distill.beta=0.3", folder)
-    assert executed(output) == ["check", "distill", "evaluate"]
+    assert executed(output) == ["check", "distill", "evaluate", "export"]
     last = runs(folder)[-1]
     assert (last.info.run_name, last.data.params["distill.beta"]) == ("other-beta", "0.3")
     assert last.data.tags["stage/teacher"] == teacher  # the cached stage is linked to the run that made it

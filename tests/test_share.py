@@ -93,7 +93,7 @@ def test_a_fresh_clone_executes_nothing(teammate):
 
 
 def test_a_teammates_experiment_re_runs_what_lies_downstream_alone(teammate):
-    assert executed(teammate.ran) == ["check", "distill", "evaluate"]
+    assert executed(teammate.ran) == ["check", "distill", "evaluate", "export"]
 
 
 def test_an_experiment_applied_but_not_committed_is_refused(teammate):

@@ -10,8 +10,9 @@ import onnx
 import torch
 from torch import nn
 
+from defectdistill.export.runtimes import INPUT, OUTPUT
+
 OPSET = 20  # onnxruntime ≥ 1.18, OpenVINO ≥ 2024.5
-INPUT, OUTPUT = "images", "probabilities"
 EXAMPLE = (2, 70, 90, 3)  # sides that differ, so that neither is taken for a constant
 
 
@@ -37,9 +38,8 @@ def to_onnx(module: nn.Module, what: str, notes: Mapping[str, Any]) -> onnx.Mode
                 verbose=False,
             )
     except Exception as error:  # torch.export raises a dozen kinds
-        reason = str(error).strip().splitlines()
         raise ValueError(
-            f"{what} cannot be written as ONNX ({reason[0] if reason else type(error).__name__}): choose another "
+            f"{what} cannot be written as ONNX ({first_cause(error)}): choose another "
             "student.arch (resnet18, shufflenet_v2, mobilenet_v3, small_cnn_33 and sarsn_18 can be), or stop before "
             "this stage with `dvc repro evaluate`"
         ) from error
@@ -49,6 +49,13 @@ def to_onnx(module: nn.Module, what: str, notes: Mapping[str, Any]) -> onnx.Mode
         entry.key, entry.value = name, json.dumps(notes[name], sort_keys=True, ensure_ascii=False)
     onnx.checker.check_model(model)
     return model
+
+
+def first_cause(error: BaseException) -> str:
+    """Return in a line what the chain of an error began with: what stands at its end is general advice."""
+    while error.__cause__ is not None:
+        error = error.__cause__
+    return next(iter(str(error).strip().splitlines()), type(error).__name__)[:300]
 
 
 def plain(model: onnx.ModelProto) -> onnx.ModelProto:

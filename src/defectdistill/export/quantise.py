@@ -14,7 +14,8 @@ import onnx
 from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType, quantize_static
 from onnxruntime.quantization.shape_inference import quant_pre_process
 
-from defectdistill.export.onnx_file import INPUT, plain
+from defectdistill.export.onnx_file import plain
+from defectdistill.export.runtimes import INPUT
 
 BATCH = 16
 
@@ -40,6 +41,8 @@ def quantise(model: onnx.ModelProto, images: np.ndarray) -> onnx.ModelProto:
     try:
         quantised = plain(_quantised(model, images))
         onnx.checker.check_model(quantised)
+    except OSError:  # a full disk is not the network's fault
+        raise
     except Exception as error:  # the quantiser raises as it pleases
         raise ValueError(f"this network cannot be quantised ({error}): set export.int8: false") from error
     for entry in model.metadata_props:

@@ -25,8 +25,9 @@ class Resize(nn.Module):
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         """Resize a batch of images of one size."""
         height, width = images.shape[1], images.shape[2]
-        sides = torch.ones(2, device=images.device) * torch.stack(
-            [torch.full((), height, device=images.device), torch.full((), width, device=images.device)]
+        # As tensors: a graph that was traced must compute them anew for every photograph.
+        sides = torch.stack(
+            [torch.full((), side, dtype=torch.float32, device=images.device) for side in (height, width)]
         )
         rows, columns = self._content(sides)
         down, inside_rows = axis_matrix(height, rows, self.size)
@@ -46,7 +47,7 @@ class Resize(nn.Module):
         if self.mode == "squash":
             return torch.full_like(sides[0], self.size), torch.full_like(sides[1], self.size)
         exact = sides.double()  # as Python computes it: a half must fall to the same side
-        content = torch.round(exact * (self.size / exact.amax())).clamp_min(1).float()
+        content = torch.round(exact * (self.size / exact.amax(dim=0))).clamp_min(1).float()
         return content[0], content[1]
 
 
