@@ -22,7 +22,7 @@ from measure import Worker, machine, serve, write
 
 from defectdistill.export.runtimes import in_onnxruntime, in_openvino
 
-SIZE, CLASSES, BATCHES = 224, ["a", "b", "c"], (1, 32)
+CLASSES, BATCHES = ["a", "b", "c"], (1, 32)
 SECONDS = 1.0  # of a side in a round, at least; a call that was begun is ended
 ROUNDS = {1: 5, 32: 2}
 ONCE = "teacher_torch"  # 32 images take it half a minute
@@ -32,7 +32,7 @@ SIDES = (ONCE, "teacher_torch_bf16", *STUDENT)
 Answer = Callable[[np.ndarray], object]
 
 
-def in_torch(side: str, threads: int) -> Answer:
+def in_torch(side: str, pixels: int, threads: int) -> Answer:
     """Return student or teacher as `predict` and `evaluate` run them (fp32, channels_last), or that in bf16."""
     import torch
 
@@ -43,9 +43,9 @@ def in_torch(side: str, threads: int) -> Answer:
 
     torch.set_num_threads(threads)
     if side.startswith("teacher"):
-        ask = Segmenter(UNet3Plus(out_channels=len(CLASSES)), CLASSES).class_probs
+        ask = Segmenter(UNet3Plus(out_channels=len(CLASSES)), CLASSES)
     else:
-        ask = Predictor(build_student("resnet18", len(CLASSES)), CLASSES, SIZE, "squash")
+        ask = Predictor(build_student("resnet18", len(CLASSES)), CLASSES, pixels, "squash")
 
     def answer(images: np.ndarray) -> object:
         with torch.autocast("cpu", torch.bfloat16, enabled=side.endswith("bf16")):
@@ -63,10 +63,17 @@ def in_file(side: str, folder: Path, threads: int) -> Answer:
     return in_openvino(file, threads, "bf16" if form == "bf16" else "f32")
 
 
-def timed(answer: Answer) -> Callable[[str], dict[str, Any]]:
+def side(options: argparse.Namespace) -> Answer:
+    """Return the side that `--serve` names."""
+    if "torch" in options.serve:
+        return in_torch(options.serve, options.pixels, options.threads)
+    return in_file(options.serve, options.folder, options.threads)
+
+
+def timed(answer: Answer, pixels: int) -> Callable[[str], dict[str, Any]]:
     """Return what measures one round at a batch size: the seconds of each call, and the peak memory so far."""
     generator = np.random.default_rng(0)
-    images = {batch: generator.integers(0, 256, (batch, SIZE, SIZE, 3), dtype=np.uint8) for batch in BATCHES}
+    images = {batch: generator.integers(0, 256, (batch, pixels, pixels, 3), dtype=np.uint8) for batch in BATCHES}
     answer(images[1])
 
     def measure(request: str) -> dict[str, Any]:
@@ -81,7 +88,7 @@ def timed(answer: Answer) -> Callable[[str], dict[str, Any]]:
     return measure
 
 
-def export(folder: Path) -> None:
+def export(folder: Path, pixels: int) -> None:
     """Write the student's two files."""
     import torch
 
@@ -91,8 +98,8 @@ def export(folder: Path) -> None:
     from defectdistill.models.students import build_student
 
     torch.manual_seed(0)
-    model = to_onnx(Deployed(build_student("resnet18", len(CLASSES)), SIZE, "squash", 1.0), "resnet18", {})
-    images = np.random.default_rng(0).integers(0, 256, (16, SIZE, SIZE, 3), dtype=np.uint8)
+    model = to_onnx(Deployed(build_student("resnet18", len(CLASSES)), pixels, "squash", 1.0), "resnet18", {})
+    images = np.random.default_rng(0).integers(0, 256, (16, pixels, pixels, 3), dtype=np.uint8)
     (folder / "fp32.onnx").write_bytes(to_bytes(model))
     (folder / "int8.onnx").write_bytes(to_bytes(quantise(model, images)))
 
@@ -119,9 +126,9 @@ def ratios(found: dict[str, dict[str, dict[str, float]]]) -> tuple[dict[str, str
     return best, times
 
 
-def measure_all(folder: Path, threads: int) -> dict[str, dict[str, dict[str, float]]]:
+def measure_all(folder: Path, pixels: int, threads: int) -> dict[str, dict[str, dict[str, float]]]:
     """Measure every side at every batch size, in turn, small batches first: peak memory only grows."""
-    arguments = ("--folder", str(folder), "--threads", str(threads))
+    arguments = ("--folder", str(folder), "--pixels", str(pixels), "--threads", str(threads))
     workers = {side: Worker(Path(__file__), *arguments, "--serve", side) for side in SIDES}
     found: dict[str, dict[str, dict[str, float]]] = {side: {} for side in SIDES}
     for batch, rounds in ROUNDS.items():
@@ -159,22 +166,20 @@ def main() -> None:
     """Measure all sides and write results/inference.json."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--pixels", type=int, default=224, help="a side of the photographs")
     parser.add_argument("--folder", type=Path, help="where the files are (used by this script itself)")
     parser.add_argument("--serve", choices=SIDES, help="measure one side when asked (used by this script itself)")
     options = parser.parse_args()
-    if side := options.serve:
-        serve(
-            lambda: timed(
-                in_torch(side, options.threads) if "torch" in side else in_file(side, options.folder, options.threads)
-            )
-        )
+    if options.serve:
+        serve(lambda: timed(side(options), options.pixels))
         return
     with tempfile.TemporaryDirectory() as name:
-        export(Path(name))
-        found = measure_all(Path(name), options.threads)
+        export(Path(name), options.pixels)
+        found = measure_all(Path(name), options.pixels, options.threads)
     best, times = ratios(found)
     result = {
         "machine": machine(options.threads) | instructions() | versions(),
+        "pixels": options.pixels,
         "unit": "milliseconds by call, images/s at the median, 10⁶ bytes",
         "sides": found,
         "best": best,

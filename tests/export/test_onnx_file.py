@@ -37,9 +37,12 @@ print(hashlib.sha256(to_bytes(model)).hexdigest())
 
 
 def photographs(count, height, width):
-    """Smooth enough that rounding is not all there is."""
-    noise = np.random.default_rng(height).integers(0, 256, (count, height, width, 3), dtype=np.uint8)
-    return np.stack([cv2.GaussianBlur(image, (0, 0), 1.5) for image in noise])
+    """Smooth enough that rounding is not all there is, and each of another colour, so that networks tell them apart."""
+    random = np.random.default_rng(height)
+    noise = random.integers(0, 256, (count, height, width, 3), dtype=np.uint8)
+    colours = random.uniform(0.1, 1.0, (count, 3))
+    smooth = [cv2.GaussianBlur(image, (0, 0), 1.5) * colour for image, colour in zip(noise, colours, strict=True)]
+    return np.stack(smooth).astype(np.uint8)
 
 
 def student(arch):
@@ -48,8 +51,10 @@ def student(arch):
     network = build_student(arch, 3).train()
     images = normalise(torch.from_numpy(photographs(8, 32, 32)))
     with torch.no_grad():
-        for _ in range(8):  # batch norm's statistics
-            network(images)
+        for module in network.modules():
+            if isinstance(module, nn.modules.batchnorm._BatchNorm):
+                module.momentum = None  # statistics of these very images, not of steps on the way to them
+        network(images)
         logits = network.eval()(images)
         head = [module for module in network.modules() if isinstance(module, nn.Linear)][-1]
         head.bias.sub_(logits.mean(dim=0))
