@@ -58,10 +58,10 @@ class Guard:
     def refusal(self, method: str, headers: dict[str, str]) -> tuple[int, str] | None:
         """Return status and words for a request that is not answered, None for any other."""
         host = headers.get("host", "")
-        if self.only_loopback and urlsplit(f"//{host}").hostname not in LOOPBACK:
+        if self.only_loopback and name_of(f"//{host}") not in LOOPBACK:
             return 421, f"This page answers as localhost, not as {host!r}."
         origin = headers.get("origin")
-        if origin is not None and urlsplit(origin).netloc != host:
+        if origin is not None and (origin == "null" or address_of(origin) != host.lower()):
             return 403, f"A page of {origin!r} may not use this one."
         if method in ("GET", "HEAD", "OPTIONS"):
             return None
@@ -70,4 +70,20 @@ class Guard:
             return 411, "A request must say how long it is."
         if int(length) > self.body_limit:
             return 413, f"{length} bytes are more than the limit of {self.body_limit}."
+        return None
+
+
+def name_of(url: str) -> str | None:
+    """Return the name of the machine in a URL, in small letters; None where there is none."""
+    try:
+        return urlsplit(url).hostname
+    except ValueError:
+        return None
+
+
+def address_of(url: str) -> str | None:
+    """Return name and port of a URL as they stand, in small letters; None where there is none."""
+    try:
+        return urlsplit(url).netloc.lower()
+    except ValueError:
         return None

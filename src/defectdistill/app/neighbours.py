@@ -100,7 +100,7 @@ class Neighbourhood:
             for i in order
         ]
         same = [each.name for each in found if are_same(predictor.preprocess(each.image), image)]
-        far = None if self.usual is None else bool(distances.min() > self.usual)
+        far = None if self.usual is None else bool(distances.min() > 1.01 * self.usual + 1e-6)  # beyond rounding
         return Nearest(tuple(found), far, same[0] if same else None)
 
 

@@ -19,8 +19,9 @@ def write(
     """Write a row for each photograph and refused file; `kept` says by position as what it was kept for training.
 
     Columns: file, model, class, confidence, entropy (nats), hand_to_a_person (yes below the threshold), unfamiliar (yes
-    where it is unlike all that was learned from), probability/CLASS for each class, kept_as, problem. With the mark of UTF-8 at its start, or spreadsheets take it for another coding; what a
-    spreadsheet would take for a formula gets an apostrophe in front.
+    where it is unlike all that was learned from), probability/CLASS for each class, kept_as, problem. With the mark of
+    UTF-8 at its start, or spreadsheets take it for another coding; what a spreadsheet would take for a formula gets an
+    apostrophe in front.
     """
     columns = ["file", "model", "class", "confidence", "entropy", "hand_to_a_person", "unfamiliar"]
     columns += [*(f"probability/{name}" for name in classes), "kept_as", "problem"]

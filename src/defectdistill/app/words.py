@@ -8,7 +8,7 @@ from defectdistill.app.looking import Finding
 from defectdistill.evaluation.plot_style import readable
 from defectdistill.evaluation.report_words import per_cent
 
-MODEL_NAMES = {STUDENT: "Student (taught by the teacher)", BASELINE: "Baseline (learned without a teacher)"}
+MODEL_NAMES = {STUDENT: "Student (taught by the teacher)", BASELINE: "Baseline (without a teacher)"}
 
 
 def verdict(finding: Finding) -> str:
