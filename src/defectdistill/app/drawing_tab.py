@@ -26,6 +26,7 @@ def drawing_tab(
         js_on_load=(FOLDER / "drawing.js").read_text(encoding="utf-8"),
         teacher="" if loaded.teacher else "disabled",
         elem_id="dd-draw",
+        apply_default_css=False,
     )
 
     def choices() -> list[list[str]]:

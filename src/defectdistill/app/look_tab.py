@@ -37,6 +37,7 @@ def drop_area(identity: str, title: str, limits: Limits, multiple: bool) -> gr.H
         multiple="multiple" if multiple else "",
         largest=limits.bytes,
         most=limits.photographs if multiple else 1,
+        apply_default_css=False,
     )
 
 
@@ -47,7 +48,7 @@ def look_tab(loaded: Loaded, collection: Collection, limits: Limits, uploads: Pa
     drop = drop_area("dd-files", "Drop photographs here, or choose them", limits, multiple=True)
     model = gr.Radio(names, value=STUDENT, label="Which model looks", interactive=len(names) > 1)
     download = gr.DownloadButton("Download the table (CSV)", visible=False, size="sm", elem_id="dd-table")
-    results = gr.HTML("", js_on_load=(FOLDER / "cards.js").read_text(encoding="utf-8"))
+    results = gr.HTML("", js_on_load=(FOLDER / "cards.js").read_text(encoding="utf-8"), apply_default_css=False)
 
     def drawn(state: Session) -> str:
         known = collection.known()

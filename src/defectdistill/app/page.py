@@ -21,7 +21,7 @@ HOURS = 12  # that an upload is kept at most
 def build_page(loaded: Loaded, collection: Collection, limits: Limits, uploads: Path) -> gr.Blocks:
     """Return the page; `uploads` is the folder in which Gradio puts what arrives."""
     with gr.Blocks(title=TITLE, analytics_enabled=False, delete_cache=(3600, HOURS * 3600)) as page:
-        gr.HTML(head(loaded), js_on_load=None)
+        gr.HTML(head(loaded), js_on_load=None, apply_default_css=False)
         with gr.Tabs() as tabs:
             with gr.Tab("Look at photographs", id="look"):
                 look = look_tab(loaded, collection, limits, uploads)

@@ -107,7 +107,7 @@ def build(loaded: Loaded, collection: Collection, limits: Limits, uploads: Path,
         path="/",
         max_file_size=limits.bytes,
         theme=theme(),
-        css_paths=STYLE,
+        head=f"<style>{STYLE.read_text(encoding='utf-8')}</style>",  # as `css` Gradio would rewrite its selectors
         footer_links=[],
         run_history=False,
         ssr_mode=False,
