@@ -11,11 +11,13 @@ from contextlib import contextmanager
 
 import numpy as np
 import pytest
-from app_project import BOX, CLASSES, encoded, photograph
+from app_project import CLASSES, encoded, photograph
 from browser import needs_chromium, opened
 from PIL import Image
 from repository import environment, wait_for
 from servers import free_port
+
+from defectdistill.app.masks import propose
 
 pytestmark = needs_chromium
 
@@ -195,6 +197,15 @@ def test_a_correction_is_kept_and_stands_in_the_table(page, files, served):
     assert "Rust" in other.get_by_role("combobox").inner_text()  # whose folder is there now
 
 
+@contextmanager
+def answered(page):
+    """Wait until the drawing shows the answer to what is asked in the block."""
+    task = "document.querySelector('#dd-draw [data-task]')?.dataset.task"
+    before = page.evaluate(task)
+    yield
+    page.wait_for_function(f"before => {task} !== before", arg=before, timeout=30_000)
+
+
 def alpha(page):
     """Return where the canvas is drawn on, bool (H, W)."""
     values = page.evaluate(
@@ -204,13 +215,14 @@ def alpha(page):
     return np.array(values[2], np.uint8).reshape(values[1], values[0], 4)[..., 3] >= 128
 
 
-def test_a_mask_is_drawn_corrected_and_saved_as_it_was_drawn(page, files, served):
+def test_a_mask_is_drawn_corrected_and_saved_as_it_was_drawn(page, files, served, loaded):
     open_in_drawing(page, files, "red_stain.png")
     assert not alpha(page).any()
-    page.get_by_role("button", name="What the teacher sees").click()
-    told_or_drawn = page.wait_for_function("document.querySelector('#dd-draw [data-task]').dataset.task !== undefined")
-    assert told_or_drawn
-    page.get_by_role("button", name="Nothing", exact=True).click()
+    image = photograph("red_stain", 302, 96, 64)
+    for name, kind in (("Dark marks", "threshold"), ("What the teacher sees", "teacher"), ("Nothing", "empty")):
+        with answered(page):
+            page.get_by_role("button", name=name, exact=True).click()
+        np.testing.assert_array_equal(alpha(page), propose(kind, image, loaded))
     canvas = page.locator("canvas")
     canvas.scroll_into_view_if_needed()
     box = canvas.bounding_box()
@@ -249,7 +261,8 @@ def test_a_mask_can_be_drawn_by_keys_alone(page, files, served):
     page.keyboard.press("Enter")
     page.locator(".dd-drawing:not([hidden])").wait_for(timeout=30_000)
     page.wait_for_function("document.activeElement?.dataset?.propose === 'threshold'")
-    page.keyboard.press("Enter")  # begin with the dark marks
+    with answered(page):
+        page.keyboard.press("Enter")  # begin with the dark marks
     for _ in range(20):
         page.keyboard.press("Tab")
         if page.evaluate("document.activeElement.tagName") == "CANVAS":
@@ -264,13 +277,18 @@ def test_a_mask_can_be_drawn_by_keys_alone(page, files, served):
     assert drawn[48, 32:40].all()
     assert drawn.sum() > before.sum()
     page.keyboard.press("u")
-    assert alpha(page).sum() < drawn.sum()
+    np.testing.assert_array_equal(alpha(page), before)
+    page.keyboard.press(" ")
+    marked = alpha(page)
+    assert marked.sum() > before.sum()
     page.keyboard.press("Tab")
     assert page.evaluate("document.activeElement.id") == "dd-mask-label"
     page.keyboard.type("blue")
     page.keyboard.press("Tab")
     page.keyboard.press("Enter")
-    assert "masks/blue_stain/blue_stain.png" in told(page) or "nothing is marked" in told(page)
+    assert told(page).endswith("its mask as collected/masks/blue_stain/blue_stain.png.")
+    saved = np.array(Image.open(served.collected / "masks/blue_stain/blue_stain.png"))
+    np.testing.assert_array_equal(saved == 255, marked)
 
 
 def test_a_file_that_is_no_photograph_is_refused_in_the_drawing_too(page, files):
@@ -393,7 +411,3 @@ def test_neither_the_page_nor_its_server_asks_anybody_else(page, files, served):
     assert not noted
     assert "Traceback" not in served.log.read_text()
     assert not page.errors
-
-
-def test_the_brush_s_photograph_has_its_stain_where_the_tests_think():
-    assert (photograph("red_stain", 0)[BOX] == (220, 50, 40)).all()
