@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: install repro crossval declare predict-demo test test-slow audit ui clean
+.PHONY: install repro crossval declare predict-demo app test test-slow audit ui clean
 
 install: .venv/.installed  ## make .venv with everything that the pipeline needs
 
@@ -15,6 +15,10 @@ install: .venv/.installed  ## make .venv with everything that the pipeline needs
 
 .venv/.installed-dev: .venv/.installed
 	$(BIN)/uv pip install --quiet --python $(BIN)/python --constraint constraints.txt --build-constraint constraints.txt --editable '.[dev]'
+	touch $@
+
+.venv/.installed-app: .venv/.installed
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --constraint constraints.txt --build-constraint constraints.txt --editable '.[app]'
 	touch $@
 
 repro: install  ## run the pipeline: from photographs to metrics/report.html
@@ -63,6 +67,10 @@ audit: .venv-audit/.installed  ## look up every pinned version among the known v
 ui: install  ## compare the experiments in the browser, on this machine only
 	MLFLOW_DISABLE_TELEMETRY=true DO_NOT_TRACK=true mlflow ui --host 127.0.0.1 --port 5000 \
 		--backend-store-uri "$${MLFLOW_TRACKING_URI:-sqlite:///mlflow.db}"
+
+PORT ?= 7860
+app: .venv/.installed-app  ## the page to look at photographs and draw masks, on this machine only (after `make repro`)
+	defectdistill app --port $(PORT)
 
 clean:  ## remove what the tests and the linter leave
 	rm -rf .pytest_cache .ruff_cache .hypothesis

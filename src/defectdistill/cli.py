@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from defectdistill.stage import run_stage
+from defectdistill.stage import in_words, run_stage
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False)
 
@@ -100,9 +100,31 @@ def predict(
     raise typer.Exit(predict(paths, model, calibration, output, options, ray_workers, ray_address))
 
 
+@app.command("app")
+def page(
+    host: Annotated[str, typer.Option(help="Address to listen on; another one lets other machines in.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="Port to listen on; 0 takes a free one.", min=0, max=65535)] = 7860,
+    model_folder: Annotated[Path, typer.Option(help="Where student, baseline and teacher lie.")] = Path("models"),
+    collect: Annotated[Path, typer.Option(help="Where photographs are kept for training.")] = Path("collected"),
+    max_upload_mb: Annotated[int, typer.Option(help="The largest file, in megabytes.")] = 50,
+    max_pixels: Annotated[int, typer.Option(help="The most pixels of a photograph.")] = 100_000_000,
+) -> None:
+    """Open the page for people who do not program: look at photographs, keep corrections, draw masks."""
+    from defectdistill.app.serve import serve
+    from defectdistill.app.uploads import Limits
+
+    try:
+        serve(host, port, model_folder, collect, Limits(max_upload_mb, max_pixels))
+    except (ValueError, OSError) as error:
+        if (words := in_words(error)) is None:
+            raise
+        sys.exit(f"defectdistill: {words}")
+
+
 def main() -> None:
     """Run a command; an error that this library raises ends in one line."""
-    if sys.argv[1:2] == ["predict"]:  # may run for hours, anywhere: it locks its output, not the folder that it runs in
+    # These may run for hours: they do not lock the folder that they run in, as the other commands do.
+    if sys.argv[1:2] in (["predict"], ["app"]):
         app()
     else:
         run_stage("defectdistill", app)
