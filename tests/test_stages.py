@@ -18,7 +18,7 @@ TRAINED = ["teacher", "freeze", "baseline", "distill", "evaluate"]
 DOWNSTREAM = {
     "ingest": FROM["ingest"],
     **{
-        f"ingest.{name}": [] for name in ("folder", "severstal", "cifar10", "shapes")
+        f"ingest.{name}": [] for name in ("folder", "severstal", "cifar10", "shapes", "tiles")
     },  # not in use: the source is synthetic
     "prepare": FROM["prepare"],
     "augment": FROM["augment"],

@@ -65,10 +65,22 @@ class Shapes(Section):
     test_per_class: Count
 
 
+class Tiles(Section):
+    """Settings of the source `tiles`: how many tiles of each class to learn from, and of every class to test."""
+
+    seed: Seed
+    cracks: Count
+    good: Count
+    patches: Count
+    pits: Count
+    scratches: Count
+    test_per_class: Count
+
+
 class Ingest(Section):
     """Where the photographs come from."""
 
-    source: Literal["synthetic", "folder", "severstal", "cifar10", "shapes"]
+    source: Literal["synthetic", "folder", "severstal", "cifar10", "shapes", "tiles"]
     path: Name
     max_pixels: Count
     synthetic: Synthetic
@@ -76,6 +88,7 @@ class Ingest(Section):
     severstal: Severstal
     cifar10: Cifar10
     shapes: Shapes
+    tiles: Tiles
 
 
 class Prepare(Section):
