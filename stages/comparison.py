@@ -15,11 +15,12 @@ from defectdistill.evaluation.comparison import TEACHER, Answers, ask, ask_row, 
 from defectdistill.evaluation.comparison_table import write_comparison
 from defectdistill.evaluation.scores import classification_scores
 from defectdistill.params import load_params
+from defectdistill.places import place
 from defectdistill.stage import run_stage
 from defectdistill.tracking.runs import row_run
 from defectdistill.training.compute import set_up
 
-PREPARED, MODEL, ROWS = Path("data/prepared"), Path("models/teacher"), Path("rows")
+PREPARED, MODEL, ROWS = place("--data") / "data/prepared", place("--teacher") / "models/teacher", Path("rows")
 PAPER, ASKED, OUTPUT = Path("paper.csv"), Path("rows.yaml"), Path("table")
 
 
