@@ -141,8 +141,24 @@ class Prepare(Section):
         return self
 
 
+class CycleGAN(Section):
+    """Settings of the synthesizer `cyclegan`."""
+
+    good: Name
+    per_class: Count
+    width: Annotated[int, Field(ge=1, le=256)]
+    blocks: Annotated[int, Field(ge=1, le=9)]
+    steps: Count
+    batch_size: Count
+    lr: Positive
+    cycle: NotNegative
+    identity: NotNegative
+    difference: Annotated[int, Field(ge=1, le=254)]
+    seed: Seed
+
+
 class Augment(Section):
-    """Table 3 of the cable paper."""
+    """Table 3 of the cable paper, and what else makes images to learn from."""
 
     copies: Annotated[int, Field(ge=0)]
     rotation: Annotated[float, Field(ge=0, le=180)]
@@ -154,6 +170,12 @@ class Augment(Section):
     padding: Annotated[int, Field(ge=0)]
     blur: NotNegative
     seed: Seed
+    synthesizer: Literal["none", "cyclegan"]
+    cyclegan: CycleGAN
+
+    def table3(self) -> dict[str, float]:
+        """Return the keys of Table 3 alone, with the number of copies and the seed."""
+        return self.model_dump(exclude={"synthesizer", "cyclegan"})
 
 
 class Evaluate(Section):
