@@ -1,5 +1,6 @@
 """Write augmented copies of the training images and their masks."""
 
+import importlib
 import sys
 from pathlib import Path
 
@@ -15,29 +16,34 @@ from defectdistill.tracking.runs import stage_run
 
 OUTPUTS = ("data/augmented", "data/augmented_unlabelled", "metrics/augment", "metrics/runs/augment.json")
 SHOWN = 12
-SHEET = Path("metrics/augment/contact_sheet.png")
+SHEET, MADE = Path("metrics/augment/contact_sheet.png"), Path("metrics/augment/synthesized.png")
+FORGED = "Good photographs, and what was made of each"
 
 
 def main() -> None:
     """Read data/prepared, write data/augmented, data/augmented_unlabelled and a picture."""
-    params = load_params()
-    output = Path("data/augmented")
+    params, train, output = load_params(), Path("data/prepared/train"), Path("data/augmented")
+    settings, summary = params.augment, read_json(Path("data/prepared/summary.json"))
+    synthesizer = importlib.import_module(f"defectdistill.training.synthesizers.{settings.synthesizer}")
     with stage_run("augment", params.flat("augment"), params.tracking.required) as run:
-        augment(Path("data/prepared/train"), output, **params.augment.model_dump())
-        augment(Path("data/prepared/unlabelled"), Path("data/augmented_unlabelled"), **params.augment.model_dump())
+        augment(train, output, **settings.table3())
+        augment(Path("data/prepared/unlabelled"), Path("data/augmented_unlabelled"), **settings.table3())
+        copied = len(read_index(output))
+        made = synthesizer.synthesize(train, output, summary["classes"], settings.cyclegan.model_dump())
         images, masks = open_array(output / "images.npy"), open_array(output / "masks.npy")
         each = params.augment.copies + 1
-        step = max(1, len(images) // each // SHOWN) * each  # photographs from all over the training split
+        step = max(1, copied // each // SHOWN) * each  # photographs from all over the training split
         names = [row["name"] for row in read_index(output)]
         rows = [
             (Path(names[row]).name, images[row : row + each], masks[row : row + each])
-            for row in list(range(0, len(images), step))[:SHOWN]
+            for row in list(range(0, copied, step))[:SHOWN]
         ]
         title = "Training photographs (first column) and their augmented copies"
-        synthetic = read_json(Path("data/prepared/summary.json"))["synthetic"]
-        contact_sheet(rows, each, SHEET, title, synthetic=synthetic)
+        contact_sheet(rows, each, SHEET, title, synthetic=summary["synthetic"])
+        if made:
+            contact_sheet(made, len(made[0][1]), MADE, FORGED, synthetic=summary["synthetic"])
         run.log_metrics({"images": len(images)})
-        run.log_artifacts(SHEET)
+        run.log_artifacts(SHEET, *[MADE] * bool(made))
 
 
 if __name__ == "__main__":

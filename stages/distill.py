@@ -6,6 +6,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "src"))
 
 from defectdistill import checkpoint
+from defectdistill.data.packed import labels_of
 from defectdistill.data.tables import read_json
 from defectdistill.models.students import classifier_config
 from defectdistill.params import Params, load_params
@@ -29,7 +30,7 @@ OUTPUTS = (str(MODEL), str(METRICS), f"metrics/runs/{STAGE}.json")
 def train(params: Params, work: Work) -> None:
     """Write the classifier and its history."""
     settings, summary, machine = params.student, read_json(SUMMARY), set_up(**params.compute.model_dump())
-    task = classification_task(settings.model_dump(), len(summary["classes"]))
+    task = classification_task(settings.model_dump(), len(summary["classes"]), labels_of(SPLITS["train"]))
     lessons = [Lesson(task)]
     if STAGE == "distill":
         from defectdistill.training.course import lessons_of  # the baseline does not depend on it

@@ -139,7 +139,8 @@ def test_it_is_known_whether_photographs_without_a_label_were_learned_from(tmp_p
 
 CLASSIFIER = {
     "network": "classifier", "arch": "resnet18", "weights": "none", "lr": 0.001, "min_lr": 0.0, "warmup": 0,
-    "weight_decay": 0.0, "label_smoothing": 0.0, "batch_size": 4, "epochs": 2, "patience": 2, "seed": 0,
+    "weight_decay": 0.0, "label_smoothing": 0.0, "class_weights": "none", "batch_size": 4, "epochs": 2,
+    "patience": 2, "seed": 0,
 }  # fmt: skip
 
 

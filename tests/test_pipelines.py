@@ -4,12 +4,14 @@ import re
 from pathlib import Path
 
 import pytest
-from repository import TINY, YAML_12, executed, make_repository, run, runs
+from repository import TINY, YAML_12, executed, make_repository, run, runs, set_params
+from safetensors.torch import load_file
 
 from defectdistill.data.tables import read_json, read_table
 
 ABLATION, PROTOCOLS = Path("pipelines/cable_ablation/dvc.yaml"), Path("pipelines/cable_protocols/dvc.yaml")
 WORTH = Path("pipelines/worth/dvc.yaml")
+FITNETS, RKD = Path("pipelines/fitnets/dvc.yaml"), Path("pipelines/rkd_sarsn/dvc.yaml")
 
 UNUSED = [(f"      - {protocol}/metrics/evaluate.json\n", "") for protocol in ("grouped", "random")]
 
@@ -137,3 +139,79 @@ def test_what_distilling_is_worth_over_seeds_with_fewer_labels_and_masks(ablatio
     assert table[4]["macro_f1"] == table[5]["macro_f1"]  # one teacher for both seeds
     text = (place / "table/table.md").read_text()
     assert "1 split, 2 seeds; each split: 5 to learn from, 4 of them with a mask" in text
+
+
+@pytest.fixture
+def siblings(tmp_path):
+    """A repository with one row of either sibling system, one seed, little data and short training."""
+    folder = make_repository(tmp_path / "repository", TINY)
+    small = {
+        "prepare.image_size": 32, "teacher.epochs": 2, "student.epochs": 2, "student.arch": "small_cnn_3",
+        "freeze.levels": [4], "distill.levels": [4], "distill.hint_level": 4, "augment.copies": 1,
+        "compute.precision": "fp32", "compute.threads": 1, "evaluate.resamples": 100,
+    }  # fmt: skip
+    of_shapes = {"ingest.shapes.train_per_class": 7, "ingest.shapes.test_per_class": 2, "teacher.arch": "small_cnn_4"}
+    of_tiles = {f"ingest.tiles.{name}": 7 for name in ("cracks", "patches", "pits", "scratches")}
+    of_tiles |= {"ingest.tiles.good": 9, "ingest.tiles.test_per_class": 2, "teacher.arch": "sarsn_18"}
+    of_tiles |= {f"augment.cyclegan.{name}": 2 for name in ("per_class", "width", "steps")}
+    set_params(folder / FITNETS.parent, small | of_shapes)
+    set_params(folder / RKD.parent, small | of_tiles)
+    replace(
+        folder / FITNETS,
+        ("[baseline, soft_targets, experiment_one, experiment_two, no_matrix]", "[experiment_one]"),
+        ("[0, 1]", "[3]"),
+    )
+    replace(
+        folder / FITNETS.parent / "rows.yaml",
+        ("reference: baseline ", "reference: experiment_one "),
+        ("[teacher, baseline, experiment_two]", "[teacher]"),
+        ("no_matrix\n    margin", "experiment_one\n    margin"),
+        ("row: experiment_two", "row: teacher"),
+    )
+    keep(folder / FITNETS.parent, {"teacher", "experiment_one"})
+    text = (folder / RKD).read_text()
+    row = text[text.index("\n  row:") : text.index("\n  row_of_migrated_defects:")]
+    (folder / RKD).write_text(text.replace(row, "\n").replace("set: [plain, migrated]", "set: [migrated]"))
+    replace(folder / RKD, ("[migrated, complete]", "[complete]"), ("[0, 1]", "[3]"))
+    replace(
+        folder / RKD, ("--data sets/plain --teacher teachers/plain", "--data sets/migrated --teacher teachers/migrated")
+    )
+    replace(
+        folder / RKD,
+        ("      - sets/plain\n      - teachers/plain\n", "      - sets/migrated\n      - teachers/migrated\n"),
+    )
+    replace(
+        folder / RKD.parent / "rows.yaml",
+        ("reference: cross_entropy ", "reference: complete "),
+        ("[teacher, cross_entropy, complete]", "[complete]"),
+    )
+    keep(folder / RKD.parent, {"teacher", "complete"})
+    return folder
+
+
+def test_fitnets_sets_hints_and_losses_beside_the_log(siblings):
+    repro(siblings, FITNETS)
+    place = siblings / FITNETS.parent
+    table = {row["row"]: row for row in read_table(place / "table/table.csv")}
+    assert list(table) == ["teacher", "experiment_one"]
+    row = table["experiment_one"]
+    assert (row["hint_loss_paper"], row["test_images"]) == ("0.23", "20")
+    assert all(float(row[name]) > 0 for name in ("hint_loss", "soft_loss", "loss", "parameters"))
+    assert table["teacher"]["hint_loss"] == ""
+    assert "Does the added matrix matter?" in (place / "table/table.md").read_text(encoding="utf-8")
+    assert not [name for name in load_file(place / "rows/experiment_one-3/models/student/weights.safetensors")
+                if "regressor" in name]  # fmt: skip
+    assert ran(repro(siblings, FITNETS)) == set()
+
+
+def test_rkd_sarsn_learns_from_migrated_defects_and_measures_both_networks(siblings):
+    repro(siblings, RKD)
+    place = siblings / RKD.parent
+    table = {row["row"]: row for row in read_table(place / "table/table.csv")}
+    assert all(float(row["images_per_second"]) > 0 for row in table.values())
+    assert 0 <= float(table["complete"]["g_mean"]) <= 1
+    assert (place / "sets/migrated/metrics/augment/synthesized.png").stat().st_size > 1000
+    index = read_table(place / "sets/migrated/data/augmented/index.csv")
+    assert sum(row["mask_source"] == "synthesized" for row in index) == 8  # of four classes two each
+    history = read_table(place / "teachers/migrated/metrics/teacher/history.csv")
+    assert "class_weight_4" in history[0]

@@ -18,7 +18,7 @@ TRAINED = ["teacher", "freeze", "baseline", "distill", "evaluate", "export"]
 DOWNSTREAM = {
     "ingest": FROM["ingest"],
     **{
-        f"ingest.{name}": [] for name in ("folder", "severstal", "cifar10", "shapes")
+        f"ingest.{name}": [] for name in ("folder", "severstal", "cifar10", "shapes", "tiles")
     },  # not in use: the source is synthetic
     "prepare": FROM["prepare"],
     "augment": FROM["augment"],
@@ -38,6 +38,7 @@ OTHER = {
     "ingest.path": "other",
     "distill.method": "other",
     "teacher.network": "other",
+    "augment.synthesizer": "other",
     "freeze.levels": [8],
     "distill.levels": [8],
     "registry.metric": "test/accuracy",
@@ -77,7 +78,7 @@ def fakes(tmp_path_factory):
     (folder / "fake.py").write_text(FAKE)
     (folder / "other").mkdir()
     (folder / "other" / "x.txt").write_text("x")
-    for other in ("distillation/other.py", "training/teachers/other.py"):
+    for other in ("distillation/other.py", "training/teachers/other.py", "training/synthesizers/other.py"):
         (folder / "src/defectdistill" / other).write_text("")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("PATH", environment()["PATH"])

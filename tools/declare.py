@@ -20,10 +20,11 @@ LEFT_OUT = (f"{SOURCE}tracking/", *(f"{SOURCE}{name}.py" for name in ("params", 
 # Files that import a module by a name in params.yaml: that module, or the folder of its package.
 BY_NAME = {
     f"{SOURCE}data/ingest.py": f"{SOURCE}data/sources/${{ingest.source}}",
+    "stages/augment.py": f"{SOURCE}training/synthesizers/${{augment.synthesizer}}.py",
     "stages/teacher.py": f"{SOURCE}training/teachers/${{teacher.network}}.py",
     f"{SOURCE}training/distillation.py": f"{SOURCE}distillation/${{distill.method}}.py",
 }
-METHODS = f"{SOURCE}distillation"
+METHODS, SYNTHESIZERS = f"{SOURCE}distillation", f"{SOURCE}training/synthesizers"
 # What a command never comes to, though its script imports it in a function.
 NOT_REACHED = {
     r"distill\.py baseline": {f"{SOURCE}training/course.py"},
@@ -86,6 +87,8 @@ def dependencies(stage: dict[str, Any], up: str, values: dict[str, Any]) -> list
     if up:
         if any("${distill.method}" in module for module in modules):
             modules |= set(files_of(METHODS)) | {file for method in files_of(METHODS) for file in imported(method)}
+        if any("${augment.synthesizer}" in module for module in modules):
+            modules |= set(files_of(SYNTHESIZERS))
         modules = {file for module in modules for file in files_of(resolved(module, values))}
     own = [name for name in stage["deps"] if SOURCE not in name or not name.endswith((".py", "}"))]
     return [name for name in own if name not in scripts] + scripts + sorted((up + name for name in modules), key=plain)

@@ -56,6 +56,7 @@ class Student(Section):
     warmup: NotNegative
     weight_decay: NotNegative
     label_smoothing: Annotated[float, Field(ge=0, lt=1)]
+    class_weights: Literal["none", "balanced", "adaptive"]
     batch_size: Annotated[int, Field(ge=2)]
     epochs: Count
     patience: Count

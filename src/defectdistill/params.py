@@ -14,7 +14,7 @@ from defectdistill import model_sections, sections
 
 PARAMS = "params.yaml"
 NETWORKS = ("unet3plus", "classifier")
-SOURCES = ("synthetic", "folder", "severstal", "cifar10", "shapes")
+SOURCES = ("synthetic", "folder", "severstal", "cifar10", "shapes", "tiles")
 
 
 class ParamsError(ValueError):

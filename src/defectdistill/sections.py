@@ -65,10 +65,22 @@ class Shapes(Section):
     test_per_class: Count
 
 
+class Tiles(Section):
+    """Settings of the source `tiles`: how many tiles of each class to learn from, and of every class to test."""
+
+    seed: Seed
+    cracks: Count
+    good: Count
+    patches: Count
+    pits: Count
+    scratches: Count
+    test_per_class: Count
+
+
 class Ingest(Section):
     """Where the photographs come from."""
 
-    source: Literal["synthetic", "folder", "severstal", "cifar10", "shapes"]
+    source: Literal["synthetic", "folder", "severstal", "cifar10", "shapes", "tiles"]
     path: Name
     max_pixels: Count
     synthetic: Synthetic
@@ -76,6 +88,7 @@ class Ingest(Section):
     severstal: Severstal
     cifar10: Cifar10
     shapes: Shapes
+    tiles: Tiles
 
 
 class Prepare(Section):
@@ -128,8 +141,24 @@ class Prepare(Section):
         return self
 
 
+class CycleGAN(Section):
+    """Settings of the synthesizer `cyclegan`."""
+
+    good: Name
+    per_class: Count
+    width: Annotated[int, Field(ge=1, le=256)]
+    blocks: Annotated[int, Field(ge=1, le=9)]
+    steps: Count
+    batch_size: Count
+    lr: Positive
+    cycle: NotNegative
+    identity: NotNegative
+    difference: Annotated[int, Field(ge=1, le=254)]
+    seed: Seed
+
+
 class Augment(Section):
-    """Table 3 of the cable paper."""
+    """Table 3 of the cable paper, and what else makes images to learn from."""
 
     copies: Annotated[int, Field(ge=0)]
     rotation: Annotated[float, Field(ge=0, le=180)]
@@ -141,6 +170,12 @@ class Augment(Section):
     padding: Annotated[int, Field(ge=0)]
     blur: NotNegative
     seed: Seed
+    synthesizer: Literal["none", "cyclegan"]
+    cyclegan: CycleGAN
+
+    def table3(self) -> dict[str, float]:
+        """Return the keys of Table 3 alone, with the number of copies and the seed."""
+        return self.model_dump(exclude={"synthesizer", "cyclegan"})
 
 
 class Evaluate(Section):

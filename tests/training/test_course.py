@@ -18,7 +18,7 @@ from defectdistill.training.course import lessons_of
 
 STUDENT = {
     "arch": "small_cnn_3", "weights": "none", "lr": 0.01, "min_lr": 0.0, "warmup": 0.0, "weight_decay": 0.0005,
-    "label_smoothing": 0.0, "batch_size": 4, "epochs": 3, "patience": 9, "seed": 0,
+    "label_smoothing": 0.0, "class_weights": "none", "batch_size": 4, "epochs": 3, "patience": 9, "seed": 0,
 }  # fmt: skip
 SETTINGS = DISTILL | {"method": "soft_targets", "levels": [2], "hint_epochs": 4, "hint_level": 2}
 
@@ -40,7 +40,7 @@ def folder(tmp_path):
 
 
 def course(folder, **changes):
-    task, splits = classification_task(STUDENT, 2), {"train": folder, "val": folder}
+    task, splits = classification_task(STUDENT, 2, np.arange(8) % 2), {"train": folder, "val": folder}
     lessons = lessons_of(task, SETTINGS | changes, folder / "store", folder / "teacher", splits, folder / "none")
     return task.student.network, lessons
 

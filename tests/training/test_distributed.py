@@ -1,11 +1,13 @@
 """Two processes with unequal shares of a batch against one process with all of it."""
 
+import numpy as np
 import pytest
 import torch
 from torch import distributed, multiprocessing, nn
 
 from defectdistill.data.batches import NO_LABEL
 from defectdistill.models.students import Student
+from defectdistill.training.class_weights import ClassWeights
 from defectdistill.training.classification import Optimisation
 from defectdistill.training.distillation import DistillationTask
 from defectdistill.training.distributed import GlobalBatchNormSync, batch_weight
@@ -83,7 +85,10 @@ def task_of(kind):
     layers = nn.Conv2d(3, 4, 3), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4, 3)
     student = Student(nn.Sequential(*layers))
     rates = Optimisation(lr=0.1, min_lr=0.0, weight_decay=0.0, warmup=0, epochs=2, label_smoothing=0.1)
-    return DistillationTask(student, 3, rates, Sharpness(), {}, (0.5, 0.5))
+    weighting = ClassWeights("adaptive", np.array([0, 0, 0, 1, 2]), 3) if kind == "weighted" else None
+    if weighting:
+        weighting.weights.copy_(torch.tensor([0.5, 2.0, 1.5]))
+    return DistillationTask(student, 3, rates, Sharpness(), {}, (0.5, 0.5), weighting=weighting)
 
 
 def batch_of(kind):
@@ -105,13 +110,20 @@ def share_of_task(rank, kind, folder):
         parameter.grad /= 2
     if rank == 0:
         torch.save({name: parameter.grad for name, parameter in task.named_parameters()}, f"{folder}/result.pt")
+    if kind == "weighted":
+        task.on_train_epoch_end()  # the next epoch's weights: of both processes' images
+        torch.save(task.weighting.weights, f"{folder}/weights{rank}.pt")
     distributed.destroy_process_group()
 
 
-@pytest.mark.parametrize("kind", ["teacher", "student"])
+@pytest.mark.parametrize("kind", ["teacher", "student", "weighted"])
 def test_images_without_a_label_or_mask_and_overlap_weigh_as_in_one_process(tmp_path, kind):
     multiprocessing.spawn(share_of_task, (kind, str(tmp_path)), nprocs=2)
     gradients, alone = torch.load(tmp_path / "result.pt"), task_of(kind)
     alone.training_step(batch_of(kind)).backward()
     for name, parameter in alone.named_parameters():
         torch.testing.assert_close(gradients[name], parameter.grad, rtol=1e-4, atol=1e-6)
+    if kind == "weighted":
+        alone.on_train_epoch_end()
+        for rank in range(2):
+            torch.testing.assert_close(torch.load(tmp_path / f"weights{rank}.pt"), alone.weighting.weights)

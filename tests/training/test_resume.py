@@ -2,12 +2,14 @@
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from test_tasks import ARCH, CPU, OPTIMISATION, loader, pictures
 
 from defectdistill.models.students import build_student
 from defectdistill.models.unet3plus import UNet3Plus
+from defectdistill.training.class_weights import ClassWeights
 from defectdistill.training.classification import ClassificationTask, Optimisation
 from defectdistill.training.fit import BEST, RESUME, fit, seed_everything
 from defectdistill.training.segmentation import SegmentationRates, SegmentationTask
@@ -41,6 +43,15 @@ def classification(arch=ARCH):
     return ClassificationTask(build_student(arch, 2), 2, Optimisation(**OPTIMISATION)), arrays, ("val_loss", "min")
 
 
+def weighted():
+    """Two of the eight pictures are of one class; what an epoch got right decides what they count for in the next."""
+    task, arrays, monitor = classification()
+    rows = np.array([0, 2, 4, 6, 0, 2, 1, 3])
+    arrays = {key: value[rows] for key, value in arrays.items()}
+    task.weighting = ClassWeights("adaptive", arrays["label"], 2)
+    return task, arrays, monitor
+
+
 def with_dropout():
     return classification("mobilenet_v3_small")
 
@@ -61,7 +72,7 @@ def train(make, folder, kill_after=None, patience=EPOCHS, on_epoch=lambda row: N
     return task.state_dict(), (folder / "history.csv").read_bytes()
 
 
-@pytest.mark.parametrize("make", [segmentation, classification, with_dropout])
+@pytest.mark.parametrize("make", [segmentation, classification, weighted, with_dropout])
 def test_a_restarted_training_ends_in_the_same_bytes(make, tmp_path):
     weights, history = train(make, tmp_path / "whole")
     for kill_after in range(EPOCHS - 1):

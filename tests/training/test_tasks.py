@@ -316,6 +316,18 @@ def test_every_method_learns_stored_or_asked(store, method, terms, kept):
         assert history[-1]["train_class_map"] < history[0]["train_class_map"]
 
 
+@pytest.mark.parametrize("rows", [5, 8])
+def test_a_last_batch_of_one_is_left_out_and_its_validation_is_no_nan(store, rows):
+    """RKD of one image has no pair: five images in batches of four leave one over."""
+    task, arrays = distil(store, method="relational", schedule="fixed", alpha_end=1.0)
+    steps = []
+    task.on_train_batch_end = lambda outputs, batch, index: steps.append(len(batch["label"]))
+    history = train(task, {name: array[:rows] for name, array in arrays.items()}, 2)
+    assert steps == [4, 4] * (rows // 4)  # of five images four are learned from in each epoch
+    assert all(np.isfinite(list(row.values())).all() for row in history)
+    assert history[0]["val_distance"] > 0
+
+
 @pytest.fixture
 def taught_by_a_classifier(tmp_path):
     """A feature store whose teacher is a classifier."""

@@ -38,29 +38,37 @@ class Images:
 
 @dataclass(frozen=True)
 class Scored:
-    """A row's mean over the seeds by name, each with its interval, and its macro-F1 less that of the reference."""
+    """A row's mean over the seeds by name, each with its interval, and what is compared less that of the reference."""
 
     values: dict[str, Estimate]
     difference: Estimate | None = None
 
 
 def score_rows(
-    rows: Mapping[str, Trained], images: Images, reference: str, rounds: int, seed: int
+    rows: Mapping[str, Trained],
+    images: Images,
+    reference: str,
+    rounds: int,
+    seed: int,
+    names: Sequence[str] = ON_TEST,
+    compared: str = COMPARED,
 ) -> dict[str, Scored]:
-    """Return what every row reaches: `ON_TEST`, and average_entropy and average_confidence on images without a label
-    if there are any.
+    """Return what every row reaches: `names` among the scores of the test split, and average_entropy and
+    average_confidence on images without a label if there are any.
 
-    All rows have the same seeds, in one order. `reference` names the row that the others are compared with; it has no
-    difference. `rounds` resamples are drawn with `seed`.
+    All rows have the same seeds, in one order. `reference` names the row with which the others are compared by the
+    score `compared`, one of `names`; it has no difference. `rounds` resamples are drawn with `seed`.
     """
     count = len(rows[reference].test)
     seeds = resample([str(number) for number in range(count)], rounds, seed) if count > 1 else np.ones((rounds, 1))
     test, unlabelled = resample(images.groups, rounds, seed + 1), resample(images.unlabelled_groups, rounds, seed + 2)
     found = {}
     for name, row in rows.items():
-        drawn = [measured(*probs, images, test, unlabelled) for probs in zip(row.test, row.unlabelled, strict=True)]
+        drawn = [
+            measured(*probs, images, test, unlabelled, names) for probs in zip(row.test, row.unlabelled, strict=True)
+        ]
         ones = np.ones((1, len(images.groups))), np.ones((1, len(images.unlabelled_groups)))
-        whole = [measured(*probs, images, *ones) for probs in zip(row.test, row.unlabelled, strict=True)]
+        whole = [measured(*probs, images, *ones, names) for probs in zip(row.test, row.unlabelled, strict=True)]
         found[name] = {
             value: (
                 float(np.mean([of[value][0] for of in whole])),
@@ -68,22 +76,27 @@ def score_rows(
             )
             for value in whole[0]
         }
-    mean, around = found[reference][COMPARED]
+    mean, around = found[reference][compared]
     return {
         name: Scored(
             {value: (number, interval(resampled)) for value, (number, resampled) in values.items()},
-            None if name == reference else (values[COMPARED][0] - mean, interval(values[COMPARED][1] - around)),
+            None if name == reference else (values[compared][0] - mean, interval(values[compared][1] - around)),
         )
         for name, values in found.items()
     }
 
 
 def measured(
-    probs: np.ndarray, unlabelled: np.ndarray, images: Images, weights: np.ndarray, unlabelled_weights: np.ndarray
+    probs: np.ndarray,
+    unlabelled: np.ndarray,
+    images: Images,
+    weights: np.ndarray,
+    unlabelled_weights: np.ndarray,
+    names: Sequence[str],
 ) -> dict[str, np.ndarray]:
     """Return what one training reaches in each resample, (R,) by name; `probs` is (N, K), `unlabelled` (M, K)."""
     scores = resampled_scores(probs, images.labels, images.classes, weights)
-    values = {name: scores[name] for name in ON_TEST}
+    values = {name: scores[name] for name in names}
     if len(unlabelled):
         values["average_entropy"] = weighted_mean(entropy(unlabelled), unlabelled_weights)
         values["average_confidence"] = weighted_mean(confidence(unlabelled), unlabelled_weights)

@@ -17,6 +17,7 @@ from defectdistill.evaluation.trust_plots import plot_coverage, plot_reliability
 CONTACT_SHEETS = {
     "Prepared photographs with the outlines of their masks": "prepare/contact_sheet.png",
     "Training photographs and their augmented copies": "augment/contact_sheet.png",
+    "Good photographs, and the defects that a CycleGAN put on them": "augment/synthesized.png",
     "Validation photographs: true masks and the teacher's": "teacher/masks.png",
 }
 

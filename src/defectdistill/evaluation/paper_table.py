@@ -1,6 +1,6 @@
 """A table in the paper's order, the paper's value beside ours: as CSV, as Markdown, and as a picture."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -19,12 +19,13 @@ WORDS = {
     "average_confidence": "Confidence",
 }
 DRAWN = "macro_f1"
+LARGE = 100.0  # from here on a value stands without decimals
 
 
 @dataclass(frozen=True)
 class Line:
     """A row of the table: its name and words, on how many test `images` it rests, `ours` and the `paper`'s values by
-    column, and how macro-F1 differs.
+    column, and how the column that is drawn differs.
 
     `difference` (with its interval) is ours, from the row that it is compared with.
     """
@@ -43,25 +44,35 @@ class Line:
         return ends is not None and not ends[0] <= 0 <= ends[1]
 
 
-def numbers_of(row: Mapping[str, str]) -> dict[str, float]:
+def numbers_of(row: Mapping[str, str], columns: Iterable[str] = WORDS) -> dict[str, float]:
     """Return the paper's values that a row of a CSV holds, by column; an empty cell is none."""
-    return {name: float(row[name]) for name in WORDS if row.get(name)}
+    return {name: float(row[name]) for name in columns if row.get(name)}
 
 
-def write_paper_table(folder: Path, lines: Sequence[Line], title: str, note: str, against: str) -> None:
+def write_paper_table(
+    folder: Path,
+    lines: Sequence[Line],
+    title: str,
+    note: str,
+    against: str,
+    words: Mapping[str, str] = WORDS,
+    drawn: str = DRAWN,
+) -> None:
     """Write `table.csv`, `table.md` and `table.png` into `folder`, which must exist.
 
     `note` says on what the table rests; `against` names what differences are taken from, in words, '' where there are
-    none.
+    none. `words` are the columns in their order and what they are called; `drawn` is the one that the picture shows
+    and that differences are of.
     """
-    columns = [name for name in WORDS if any(name in line.ours or name in line.paper for line in lines)]
-    write_csv(folder / "table.csv", lines, columns)
-    (folder / "table.md").write_text(markdown(lines, columns, title, note, against), encoding="utf-8")
+    columns = [name for name in words if any(name in line.ours or name in line.paper for line in lines)]
+    write_csv(folder / "table.csv", lines, columns, drawn)
+    text = markdown(lines, {name: words[name] for name in columns}, title, note, against, words[drawn])
+    (folder / "table.md").write_text(text, encoding="utf-8")
     with style.remarked(note):
-        draw(folder / "table.png", lines, title, against)
+        draw(folder / "table.png", lines, title, against, drawn, words[drawn])
 
 
-def write_csv(path: Path, lines: Sequence[Line], columns: Sequence[str]) -> None:
+def write_csv(path: Path, lines: Sequence[Line], columns: Sequence[str], drawn: str) -> None:
     """Write one row a line: every value with the ends of its interval, and the paper's."""
     header = [
         "row",
@@ -75,7 +86,7 @@ def write_csv(path: Path, lines: Sequence[Line], columns: Sequence[str]) -> None
         for name in columns:
             row += [*flat(line.ours.get(name)), line.paper.get(name, "")]
         rows.append([*row, *flat(line.difference), "yes" if line.stands_out else ""])
-    more = [f"macro_f1_difference{end}" for end in ("", "_low", "_high")]
+    more = [f"{drawn}_difference{end}" for end in ("", "_low", "_high")]
     write_table(path, [*header, *more, "stands_out"], rows)
 
 
@@ -87,16 +98,20 @@ def flat(estimate: Estimate | None) -> list[object]:
     return [f"{value:.6f}", *([f"{end:.6f}" for end in ends] if ends else ["", ""])]
 
 
-def markdown(lines: Sequence[Line], columns: Sequence[str], title: str, note: str, against: str) -> str:
-    """Return the table as Markdown: bold is a difference outside the noise, and nothing else."""
-    heads = [f"{WORDS[name]}{end}" for name in columns for end in ("", ", paper")]
-    heads += [f"Macro-F1 against {against}"] if against else []
+def markdown(lines: Sequence[Line], columns: Mapping[str, str], title: str, note: str, against: str, drawn: str) -> str:
+    """Return the table as Markdown: bold is a difference outside the noise, and nothing else.
+
+    The paper's columns stand where it has a value in one of the lines; `drawn` says of what the differences are.
+    """
+    known = {name for line in lines for name in line.paper}
+    heads = [head for name, words in columns.items() for head in (words, f"{words}, paper")[: 1 + (name in known)]]
+    heads += [f"{drawn} against {against}"] if against else []
     text = [f"**{title}**", "", "| | Test images | " + " | ".join(heads) + " |"]
     text.append("|---|---:|" + "---:|" * len(heads))
     for line in lines:
         cells = []
         for name in columns:
-            cells += [written(line.ours.get(name)), number(line.paper.get(name))]
+            cells += [written(line.ours.get(name)), number(line.paper.get(name))][: 1 + (name in known)]
         if against:
             value = (
                 "–" if line.difference is None else f"{signed(line.difference[0])} {ends(line.difference[1])}".strip()
@@ -108,7 +123,10 @@ def markdown(lines: Sequence[Line], columns: Sequence[str], title: str, note: st
 
 def written(estimate: Estimate | None) -> str:
     """Return a value with its interval in brackets, a dash where there is none."""
-    return "–" if estimate is None else f"{number(estimate[0])} {ends(estimate[1])}".strip()
+    if estimate is None:
+        return "–"
+    value = number(estimate[0]) if estimate[0] < LARGE else f"{estimate[0]:.0f}"
+    return f"{value} {ends(estimate[1])}".strip()
 
 
 def ends(interval: Interval | None) -> str:
@@ -116,19 +134,19 @@ def ends(interval: Interval | None) -> str:
     return f"({span(interval)})" if interval else ""
 
 
-def draw(path: Path, lines: Sequence[Line], title: str, against: str) -> None:
-    """Draw macro-F1 of each row with its interval and the paper's value, and beside it how it differs."""
+def draw(path: Path, lines: Sequence[Line], title: str, against: str, drawn: str, words: str) -> None:
+    """Draw one column of each row with its interval and the paper's value, and beside it how it differs."""
     with style.drawing(path, height=1.1 + 0.27 * len(lines)) as figure:
         panels = figure.subplots(1, 2, sharey=True, width_ratios=(3, 2)) if against else [figure.subplots()]
-        draw_estimates(panels[0], [line.ours.get(DRAWN) for line in lines], style.MODEL_COLOURS[0], "Here")
-        known = [(line.paper[DRAWN], row) for row, line in enumerate(lines) if DRAWN in line.paper]
+        draw_estimates(panels[0], [line.ours.get(drawn) for line in lines], style.MODEL_COLOURS[0], "Here")
+        known = [(line.paper[drawn], row) for row, line in enumerate(lines) if drawn in line.paper]
         if known:
             panels[0].plot(
                 *zip(*known, strict=True), "D", color=style.QUIET, markersize=4, fillstyle="none", label="Paper"
             )
         panels[0].set_yticks(range(len(lines)), [line.words for line in lines])
         panels[0].set_ylim(len(lines) - 0.5, -0.5)
-        panels[0].set_xlabel("Macro-F1")
+        panels[0].set_xlabel(words)
         panels[0].legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=2)
         if against:
             draw_estimates(panels[1], [line.difference for line in lines], style.MODEL_COLOURS[1], None)

@@ -4,6 +4,7 @@ import dataclasses
 from dataclasses import dataclass
 
 import lightning
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torchmetrics import MetricCollection
@@ -12,6 +13,7 @@ from torchmetrics.classification import MulticlassAccuracy, MulticlassF1Score, M
 from defectdistill.data.batches import NO_LABEL
 from defectdistill.models.normalise import normalise
 from defectdistill.models.students import Student, build_student
+from defectdistill.training.class_weights import ClassWeights, class_weights
 from defectdistill.training.distributed import batch_weight
 from defectdistill.training.fit import EPOCH, mean_over, seed_everything
 from defectdistill.training.schedule import warmup_cosine
@@ -45,26 +47,34 @@ def classification_metrics(classes: int, prefix: str) -> MetricCollection:
     )
 
 
-def classification_task(settings: dict, classes: int) -> "ClassificationTask":
-    """Return the task that section `student` of params.yaml describes, with its student's first weights by its seed."""
+def classification_task(settings: dict, classes: int, labels: np.ndarray) -> "ClassificationTask":
+    """Return the task that section `student` of params.yaml describes, with its student's first weights by its seed.
+
+    `labels` int (N,) are those of the training images, which class weights are made from.
+    """
     seed_everything(settings["seed"])
     student = build_student(settings["arch"], classes, settings["weights"])
     rates = {field.name: settings[field.name] for field in dataclasses.fields(Optimisation)}
-    return ClassificationTask(student, classes, Optimisation(**rates))
+    weighting = class_weights(settings["class_weights"], labels, classes)
+    return ClassificationTask(student, classes, Optimisation(**rates), weighting)
 
 
 class ClassificationTask(lightning.LightningModule):
     """Train a student on {"image": uint8 (B, H, W, 3), "label": int64 (B,)}.
 
     Logged per epoch: train_loss (smoothed, what is minimised), val_loss (plain cross-entropy in nats: smoothing
-    would put a floor under it), accuracy, macro-F1 and macro-recall of both splits.
+    would put a floor under it), accuracy, macro-F1 and macro-recall of both splits. `weighting` says what an image
+    counts for in the training loss by its class; None: all alike.
     """
 
-    def __init__(self, student: Student, classes: int, optimisation: Optimisation):
+    def __init__(
+        self, student: Student, classes: int, optimisation: Optimisation, weighting: ClassWeights | None = None
+    ):
         super().__init__()
         self.student = student
         self.classes = classes
         self.optimisation = optimisation
+        self.weighting = weighting
         self.train_metrics = classification_metrics(classes, "train_")
         self.val_metrics = classification_metrics(classes, "val_")
 
@@ -78,18 +88,30 @@ class ClassificationTask(lightning.LightningModule):
     def hard_loss(self, logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
         """Cross-entropy of logits (B, K) against labels (B,) smoothed by ε: (1−ε)·onehot + ε/K.
 
-        The mean over the images that have a label, 0 where none has.
+        The mean over the images that have a label, each times the weight of its class; 0 where none has.
         """
         smoothing = self.optimisation.label_smoothing
-        total = F.cross_entropy(logits.float(), labels, label_smoothing=smoothing, reduction="sum")
+        if self.weighting is None:
+            total = F.cross_entropy(logits.float(), labels, label_smoothing=smoothing, reduction="sum")
+        else:
+            each = F.cross_entropy(logits.float(), labels, label_smoothing=smoothing, reduction="none")
+            total = self.weighting(each, labels).sum()
         return total / (labels != NO_LABEL).sum().clamp_min(1)
 
     def log_training(self, logits: torch.Tensor, labels: torch.Tensor, losses: dict[str, torch.Tensor]) -> None:
         """Log training losses under `train_NAME`, and the training metrics, as means over the epoch."""
         self.train_metrics.update(logits.detach(), labels)
         self.log_dict(self.train_metrics, **EPOCH)
+        if self.weighting is not None:
+            self.weighting.note(logits, labels)
+            self.log_dict(self.weighting.named(), **EPOCH)
         scalars = {f"train_{name}": value.detach() for name, value in losses.items()}
         self.log_dict(scalars, **mean_over(len(labels)))
+
+    def on_train_epoch_end(self) -> None:
+        """Let the classes' weights follow what the epoch got right; the checkpoint comes after this."""
+        if self.weighting is not None:
+            self.weighting.end_epoch()
 
     def validation_step(self, batch: dict[str, torch.Tensor]) -> None:
         """Log the plain cross-entropy and the metrics of a validation batch."""

@@ -18,6 +18,7 @@ from defectdistill.models.class_map import mask_map
 from defectdistill.models.normalise import normalise
 from defectdistill.models.students import Student, taps_of
 from defectdistill.models.taps import Tap, select_taps
+from defectdistill.training.class_weights import ClassWeights
 from defectdistill.training.classification import ClassificationTask, Optimisation
 from defectdistill.training.distributed import batch_weight
 from defectdistill.training.fit import mean_over
@@ -63,8 +64,9 @@ class DistillationTask(ClassificationTask):
         taps: dict[int, Tap],
         weights: tuple[float, float],
         teacher: Frozen | None = None,
+        weighting: ClassWeights | None = None,
     ):
-        super().__init__(student, classes, optimisation)
+        super().__init__(student, classes, optimisation, weighting)
         self.method = method
         self.taps = taps
         self.weights = weights
@@ -165,7 +167,8 @@ def distilling_task(
     further = (unlabelled, arrays.pop(UNLABELLED)) if UNLABELLED in arrays else None
     end = settings["alpha_end"]
     weights = (settings["alpha_start"], end) if settings["schedule"] == "ramp" else (end, end)
-    distilling = DistillationTask(task.student, task.classes, task.optimisation, method, taps, weights, frozen)
+    taught = (task.student, task.classes, task.optimisation, method, taps, weights, frozen)
+    distilling = DistillationTask(*taught, weighting=task.weighting)
     return distilling, arrays, further
 
 

@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from defectdistill.data.batches import image_batches
+from defectdistill.data.packed import labels_of
 from defectdistill.models.students import classifier_config
 from defectdistill.training.classification import classification_task
 from defectdistill.training.teachers.teaching import Teaching
@@ -11,7 +12,7 @@ from defectdistill.training.teachers.teaching import Teaching
 
 def teaching(settings: dict[str, Any], data: dict[str, Any], train: Path, val: Path, on_gpu: bool) -> Teaching:
     """Return what is trained; `settings` is section `teacher`, `data` the prepared data's summary.json."""
-    task = classification_task(settings, len(data["classes"]))
+    task = classification_task(settings, len(data["classes"]), labels_of(train))
     return Teaching(
         task,
         task.student,

@@ -1,0 +1,94 @@
+"""Defects that wander onto good photographs: a CycleGAN for each class of defect (rkd-sarsn's data enhancement).
+
+[choice] The text is an abstract. Each class has a CycleGAN of its own, so that what is made has a label; it learns from
+the training photographs alone. Where the picture that was made differs from the good one, it has its mask.
+"""
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+import torch
+
+from defectdistill.data.errors import DataError
+from defectdistill.data.packed import INDEX, create_array, labels_of, open_array, read_index
+from defectdistill.data.tables import read_columns, read_table, write_table
+from defectdistill.training.cyclegan import CycleGAN, Rates, scaled, train_cyclegan
+
+THREADS = 2  # pinned: another number gives other bytes
+SHOWN = 8  # good photographs on the picture of each class
+RATES = ("steps", "batch_size", "lr", "cycle", "identity")
+
+Sheet = list[tuple[str, np.ndarray, np.ndarray]]
+
+
+def synthesize(train: Path, output: Path, classes: list[str], settings: dict) -> Sheet:
+    """Add pictures with defects to the packed arrays of `output`, made of good ones of `train`; return some to show.
+
+    `train` is a folder of `prepare`, `output` what `augment` made of it; `settings` are those of section
+    `augment.cyclegan`. Of each other class than `good` so many are made that it has as many photographs as the
+    largest, `per_class` at most. Rows are added with the group of the good photograph, `mask_source` synthesized and
+    copy 1. A sheet's row is its words, pictures uint8 (2·n, S, S, 3), good and made in turn, and their masks.
+    Raises DataError where there is no such class.
+    """
+    images, labels, index = np.array(open_array(train / "images.npy")), labels_of(train), read_index(train)
+    if settings["good"] not in classes:
+        raise DataError(
+            f"augment.synthesizer = cyclegan makes defects out of photographs without one, and there is no class "
+            f"{settings['good']!r}: name it by augment.cyclegan.good (there are {', '.join(classes)}), or choose none"
+        )
+    good = np.flatnonzero(labels == classes.index(settings["good"]))
+    counts = np.bincount(labels, minlength=len(classes))
+    made, before = [], torch.get_num_threads()
+    torch.set_num_threads(THREADS)
+    try:
+        for label, name in enumerate(classes):
+            wanted = min(settings["per_class"], int(counts.max() - counts[label]))
+            if name == settings["good"] or not wanted:
+                continue
+            rates = Rates(**{key: settings[key] for key in RATES})
+            sizes, seed = (settings["width"], settings["blocks"]), settings["seed"] + label
+            model = train_cyclegan(images[good], images[labels == label], *sizes, rates, seed, f"good → {name}")
+            sources = np.random.default_rng(seed).choice(good, wanted, replace=wanted > len(good))
+            forged, masks = defects_on(model, images[sources], label, settings["difference"])
+            made.append((name, sources, forged, masks))
+    finally:
+        torch.set_num_threads(before)
+    append(output, made, index, classes)
+    return [sheet_row(name, images[sources], forged, masks) for name, sources, forged, masks in made]
+
+
+@torch.no_grad()
+def defects_on(model: CycleGAN, good: np.ndarray, label: int, difference: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return pictures made of good ones uint8 (N, S, S, 3), and label maps uint8 (N, S, S): 1 + label where the
+    grey levels differ by more than `difference`, without single pixels."""
+    made = torch.cat([model.to_defect(scaled(image[None])) for image in good])
+    forged = ((made + 1) * 127.5).round().clamp(0, 255).to(torch.uint8).permute(0, 2, 3, 1).numpy()
+    apart = np.abs(forged.astype(np.int16) - good).max(axis=3) > difference
+    opened = [cv2.morphologyEx(each.astype(np.uint8), cv2.MORPH_OPEN, np.ones((2, 2), np.uint8)) for each in apart]
+    return forged, (1 + label) * np.stack(opened)
+
+
+def append(output: Path, made: list[tuple], index: list[dict[str, str]], classes: list[str]) -> None:
+    """Put what was made behind the rows of a folder of packed arrays."""
+    if not made:
+        return
+    forged, masks = (np.concatenate([entry[part] for entry in made]) for part in (2, 3))
+    for name, more in (("images.npy", forged), ("masks.npy", masks)):
+        before = np.array(open_array(output / name))
+        array = create_array(output / name, np.uint8, (len(before) + len(more), *before.shape[1:]))
+        array[: len(before)], array[len(before) :] = before, more
+    columns, rows = read_columns(output / INDEX), read_table(output / INDEX)
+    for name, sources, *_ in made:
+        for number, source in enumerate(sources):
+            known = {"name": f"cyclegan/{name}/{number:05d}", "label": classes.index(name), "copy": 1}
+            rows.append(index[source] | known | {"mask_source": "synthesized"})
+    write_table(output / INDEX, columns, [[row[column] for column in columns] for row in rows])
+
+
+def sheet_row(name: str, good: np.ndarray, forged: np.ndarray, masks: np.ndarray) -> tuple:
+    """Return a row of the picture: good photographs, each beside what was made of it."""
+    count = min(SHOWN, len(good))
+    pictures = np.stack([good[:count], forged[:count]], axis=1).reshape(2 * count, *good.shape[1:])
+    marked = np.stack([np.zeros_like(masks[:count]), masks[:count]], axis=1).reshape(2 * count, *masks.shape[1:])
+    return f"good → {name}", pictures, marked
