@@ -1,20 +1,18 @@
-"""Train a classifier: `distill.py baseline` without a teacher, `distill.py distill` with one."""
+"""Train a student: `distill.py baseline` without a teacher, `distill.py distill` with one."""
 
+import importlib
 import sys
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "src"))
 
 from defectdistill import checkpoint
-from defectdistill.data.packed import labels_of
 from defectdistill.data.tables import read_json
-from defectdistill.models.students import classifier_config
 from defectdistill.params import Params, load_params
 from defectdistill.places import place
 from defectdistill.processes import is_main_process
 from defectdistill.stage import run_stage
 from defectdistill.tracking.runs import stage_run
-from defectdistill.training.classification import classification_task
 from defectdistill.training.compute import set_up
 from defectdistill.training.lesson import Lesson
 from defectdistill.training.once import Work, train_once
@@ -28,9 +26,10 @@ OUTPUTS = (str(MODEL), str(METRICS), f"metrics/runs/{STAGE}.json")
 
 
 def train(params: Params, work: Work) -> None:
-    """Write the classifier and its history."""
-    settings, summary, machine = params.student, read_json(SUMMARY), set_up(**params.compute.model_dump())
-    task = classification_task(settings.model_dump(), len(summary["classes"]), labels_of(SPLITS["train"]))
+    """Write the student and its history."""
+    settings, summary, machine = params.student.model_dump(), read_json(SUMMARY), set_up(**params.compute.model_dump())
+    kind = importlib.import_module(f"defectdistill.training.tasks.{params.student.task}")
+    task = kind.student_task(settings, summary, SPLITS["train"])
     lessons = [Lesson(task)]
     if STAGE == "distill":
         from defectdistill.training.course import lessons_of  # the baseline does not depend on it
@@ -38,10 +37,9 @@ def train(params: Params, work: Work) -> None:
         lessons = lessons_of(task, params.distill.model_dump(), FEATURES, TEACHER, SPLITS, MORE)
     with stage_run(STAGE, work.settings, params.tracking.required, work.run) as run:
         for lesson in lessons:
-            lesson.give(SPLITS, settings.model_dump(), machine, work.folder, METRICS, run.log_epoch)
+            lesson.give(SPLITS, settings, machine, work.folder, METRICS, run.log_epoch)
         if is_main_process():
-            config = classifier_config(settings.arch, summary["classes"], summary["size"], summary["resize"])
-            checkpoint.save(MODEL, task.student.state_dict(), config)
+            checkpoint.save(MODEL, task.student.state_dict(), kind.student_config(settings, summary))
             run.log_lineage(summary, [MODEL, *[TEACHER] * (STAGE == "distill")])
             run.log_artifacts(METRICS)
 

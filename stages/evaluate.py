@@ -1,52 +1,59 @@
-"""Score student, baseline and teacher on the test split and the unlabelled images: numbers, figures, one report."""
+"""Score student, baseline and teacher on the test split: numbers, figures, one report."""
 
+import importlib
 import sys
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "src"))
 
 from defectdistill.data.tables import read_json
-from defectdistill.evaluation.evaluate import evaluate_models
-from defectdistill.evaluation.figures import CONTACT_SHEETS
-from defectdistill.evaluation.gathered import MODELS, gather, load_teacher
 from defectdistill.evaluation.leak_check import find_leaks
 from defectdistill.params import load_params
-from defectdistill.predict import Predictor
+from defectdistill.places import place
 from defectdistill.stage import run_stage
 from defectdistill.tracking.runs import experiment_run, log_results
 from defectdistill.training.compute import set_up
 
-PREPARED, METRICS, TEACHER = Path("data/prepared"), Path("metrics"), Path("models/teacher")
-FOLDERS = {model: Path("models", model) for model in MODELS}
+DATA, METRICS = place("--data"), Path("metrics")
+PREPARED, MODELS = DATA / "data/prepared", ("student", "baseline", "teacher")
+FOLDERS = {model: place(f"--{model}", Path("models", model)) for model in MODELS}
+MADE_BY = {"student": "distill", "baseline": "baseline", "teacher": "teacher"}  # name of a model's folder: its stage
 WRITTEN = ("report.html", "figures", "plots", "calibration.json", "evaluate.json", "runs/evaluate.json")
 OUTPUTS = [f"metrics/{name}" for name in WRITTEN]
-HISTORIES = {"teacher": "teacher", "student": "distill", "baseline": "baseline"}
+
+
+def beside(model: Path, name: str) -> Path:
+    """Return the file `name` that the training of a model left under metrics/, beside models/."""
+    return model.parents[1] / "metrics" / MADE_BY[model.name] / name
 
 
 def main() -> None:
     """Read the models and all that was prepared, write metrics/."""
     params, summary = load_params(), read_json(PREPARED / "summary.json")
     set_up(params.compute.threads, "cpu", "fp32")  # one machine's test scores must be another's
-    predictors = {model: Predictor.load(folder, params.evaluate.batch_size) for model, folder in FOLDERS.items()}
-    predicted = gather(PREPARED, predictors, load_teacher(TEACHER, params.evaluate.batch_size))
+    kind = importlib.import_module(f"defectdistill.evaluation.tasks.{params.student.task}")
+    sheets = {  # pictures of the stages before, by caption
+        "Prepared photographs with the outlines of their masks": DATA / "metrics/prepare/contact_sheet.png",
+        "Training photographs and their augmented copies": DATA / "metrics/augment/contact_sheet.png",
+        "Good photographs, and the defects that a CycleGAN put on them": DATA / "metrics/augment/synthesized.png",
+        "Validation photographs: true masks and the teacher's": beside(FOLDERS["teacher"], "masks.png"),
+    }
     with experiment_run(params.in_use(), params.tracking.required) as run:
-        results = evaluate_models(
+        results = kind.evaluate(
             METRICS,
-            title="Distilled classifier of surface defects",
+            prepared=PREPARED,
+            models=FOLDERS,
             data=summary,
             leaks=find_leaks(PREPARED, summary["classes"], params.distill.teaches_unlabelled()),
-            **predicted,
-            histories={model: METRICS / stage / "history.csv" for model, stage in HISTORIES.items()},
-            contact_sheets=[
-                (text, METRICS / path) for text, path in CONTACT_SHEETS.items() if (METRICS / path).exists()
-            ],
+            histories={model: beside(folder, "history.csv") for model, folder in FOLDERS.items()},
+            contact_sheets=[(text, path) for text, path in sheets.items() if path.exists()],
             params=params.in_use(),
             reproduce=["dvc repro"],
-            **params.evaluate.model_dump(exclude={"batch_size"}),
+            settings=params.evaluate.model_dump(),
         )
         log_results(run, results)
-        run.log_lineage(summary, [*FOLDERS.values(), TEACHER])
-        run.log_artifacts(*OUTPUTS[:-1])
+        run.log_lineage(summary, FOLDERS.values())
+        run.log_artifacts(*(path for path in OUTPUTS[:-1] if Path(path).exists()))
 
 
 if __name__ == "__main__":

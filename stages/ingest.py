@@ -13,7 +13,7 @@ from defectdistill.tracking.runs import stage_run
 
 OUTPUTS = ("data/raw", "metrics/runs/ingest.json")
 SOURCE = "defectdistill.data.sources.{}.source"
-DRAWN = ("synthetic", "shapes", "tiles")  # by a program: every page and picture says so
+DRAWN = ("synthetic", "shapes", "tiles", "strips")  # by a program: every page and picture says so
 
 
 def main() -> None:

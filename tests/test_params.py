@@ -32,6 +32,14 @@ def test_the_shipped_file_is_valid():
     assert set(params.flat()) == set(flatten(YAML(typ="safe", pure=True).load(SHIPPED)))
 
 
+WHOLE = [path for path in SHIPPED.parent.glob("pipelines/*/params.yaml") if "\ningest:" in path.read_text()]
+
+
+@pytest.mark.parametrize("path", WHOLE, ids=lambda path: path.parent.name)
+def test_pipelines_with_parameters_of_their_own_have_valid_ones(path):
+    assert load_params(path).in_use()
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [
@@ -68,8 +76,11 @@ def test_the_shipped_file_is_valid():
             {"prepare__protocol": "given", "prepare__folds": 5},
             "folds = 5 with protocol given, which has a test split of",
         ),
-        ({"teacher__network": "vgg"}, r"teacher\.network = 'vgg': expected one of unet3plus, classifier"),
-        ({"teacher__network": ...}, r"teacher\.network = None: expected one of unet3plus, classifier"),
+        ({"teacher__network": "vgg"}, r"teacher\.network = 'vgg': expected one of unet3plus, resunet, classifier"),
+        ({"teacher__network": ...}, r"teacher\.network = None: expected one of unet3plus, resunet, classifier"),
+        ({"student__task": "guess"}, r"student\.task = 'guess': expected one of classification, segmentation"),
+        ({"student__task": ...}, r"student\.task = None: expected one of classification, segmentation"),
+        ({"student__task": "segmentation"}, r"student\.encoder: missing"),
         ({"prepare__masks": "none"}, "teacher.network = unet3plus learns from masks, and prepare.masks is none"),
         (
             {"distill__hint_epochs": 2, "distill__hint_level": 4},
@@ -135,6 +146,42 @@ def test_it_is_known_whether_photographs_without_a_label_were_learned_from(tmp_p
     assert params.distill.teaches_unlabelled() == teaches
     params = load_params(changed(tmp_path, distill__hint_epochs=hint_epochs, distill__unlabelled=False))
     assert not params.distill.teaches_unlabelled()
+
+
+SEGMENTER = {
+    "task": "segmentation", "encoder": "tu-convnext_atto", "global_context": False, "feature_fusion": False,
+    "weights": "none", "lr": 0.001, "min_lr": 0.0, "warmup": 0, "weight_decay": 0.0, "batch_size": 4, "epochs": 2,
+    "patience": 2, "seed": 0,
+}  # fmt: skip
+
+
+def test_a_student_that_segments_has_other_keys(tmp_path):
+    params = load_params(changed(tmp_path, student=SEGMENTER, distill__method="channelwise"))
+    assert params.flat()["student.encoder"] == "tu-convnext_atto"
+    teacher = {key: value for key, value in SEGMENTER.items() if key != "task"} | {"network": "resunet"}
+    params = load_params(changed(tmp_path, student=SEGMENTER, teacher=teacher, distill__method="combined"))
+    assert params.teacher.says(class_maps=True) == {"features", "maps", "scores"}
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"distill__method": "masks"}, "distill.method = masks: a student that segments learns from the masks by its"),
+        ({"distill__hint_epochs": 2, "distill__hint_level": 8}, "distill.hint_epochs = 2: a first stage is there for"),
+        ({"student": SEGMENTER | {"encoder": "plain"}}, r"student: encoder plain is U-Net3\+'s"),
+        ({"student": SEGMENTER | {"arch": "resnet18"}}, r"student\.arch: unknown key"),
+        ({"student": SEGMENTER | {"warmup": 2}}, r"student: warmup = 2\.0 must be smaller than epochs = 2"),
+    ],
+)
+def test_what_a_student_that_segments_cannot_do_is_named(tmp_path, change, message):
+    with pytest.raises(ParamsError, match=message):
+        load_params(changed(tmp_path, **{"student": SEGMENTER, "distill__method": "channelwise"} | change))
+
+
+def test_a_student_that_segments_and_a_classifier_need_masks_between_them(tmp_path):
+    given = {"student": SEGMENTER, "teacher": CLASSIFIER, "distill__method": "hint", "prepare__masks": "none"}
+    with pytest.raises(ParamsError, match=r"student\.task = segmentation learns from masks"):
+        load_params(changed(tmp_path, **given))
 
 
 CLASSIFIER = {

@@ -143,7 +143,10 @@ def test_every_module_that_a_stage_imports_is_declared(ran):
         files = [Path(name) for name in json.loads((imports / f"{stage}.json").read_text())]
         inside = {str(path.relative_to(folder)) for path in files if path.is_relative_to(folder)}
         imported = {name for name in inside if Path(name).name not in LEFT_OUT and "tracking" not in Path(name).parts}
-        names = (("ingest", "source"), ("augment", "synthesizer"), ("teacher", "network"), ("distill", "method"))
+        names = (
+            *(("ingest", "source"), ("augment", "synthesizer"), ("teacher", "network")),
+            *(("student", "task"), ("distill", "method")),
+        )
         values = {f"${{{section}.{key}}}": params[section][key] for section, key in names}
         declared = [str(name) for name in stages[stage]["deps"]]
         for name, value in values.items():

@@ -12,6 +12,17 @@ from defectdistill.data.tables import read_json, read_table
 ABLATION, PROTOCOLS = Path("pipelines/cable_ablation/dvc.yaml"), Path("pipelines/cable_protocols/dvc.yaml")
 WORTH = Path("pipelines/worth/dvc.yaml")
 FITNETS, RKD = Path("pipelines/fitnets/dvc.yaml"), Path("pipelines/rkd_sarsn/dvc.yaml")
+STEEL = Path("pipelines/cwd/dvc.yaml")
+TINY_STEEL = {
+    "ingest.strips": {"seed": 0, "images": 24, "image_height": 64, "image_width": 128},
+    "prepare.image_size": 32,
+    "augment.copies": 0,
+    "teacher.epochs": 2,
+    "student.epochs": 2,
+    "student.encoder": "tu-test_convnext",
+    "compute.precision": "fp32",
+    "compute.threads": 1,
+}
 
 UNUSED = [(f"      - {protocol}/metrics/evaluate.json\n", "") for protocol in ("grouped", "random")]
 
@@ -215,3 +226,50 @@ def test_rkd_sarsn_learns_from_migrated_defects_and_measures_both_networks(sibli
     assert sum(row["mask_source"] == "synthesized" for row in index) == 8  # of four classes two each
     history = read_table(place / "teachers/migrated/metrics/teacher/history.csv")
     assert "class_weight_4" in history[0]
+
+
+@pytest.fixture(scope="module")
+def steel(tmp_path_factory):
+    """A tiny repository in which the steel pipeline has run, one of its experiments, and what that printed."""
+    folder = make_repository(tmp_path_factory.mktemp("steel") / "repository", {})
+    place = folder / STEEL.parent
+    set_params(place, TINY_STEEL)
+    pipeline = YAML_12.load(folder / STEEL)
+    del pipeline["stages"]["from_context"]
+    pipeline["stages"]["teacher"]["matrix"]["teacher"] = ["large"]
+    pipeline["stages"]["from_large"]["matrix"]["student"] = ["plain"]
+    YAML_12.dump(pipeline, folder / STEEL)
+    replace(place / "rows.yaml", ("tu-convnext_pico", "tu-test_convnext2"))
+    keep(place, {"ConvNeXt-T ← ConvNeXt-B+GC+FF"})
+    return folder, repro(folder, STEEL)
+
+
+def test_the_steel_pipeline_makes_the_papers_table_from_nothing(steel):
+    folder, output = steel
+    assert {"teacher@large", "alone@plain-0", "from_large@plain-0", "report", "table"} <= ran(output)
+    (row,) = read_table(folder / STEEL.parent / "table/table.csv")
+    assert row["here"] == "test_convnext ← test_convnext2+GC+FF"
+    for side, paper in (("alone", "0.7503"), ("distilled", "0.7711"), ("teacher", "0.7859")):
+        assert 0 <= float(row[f"{side}/mean_dice"]) <= 1
+        assert row[f"{side}_paper"] == paper
+    assert int(row["teacher_parameters"]) > int(row["student_parameters"]) > 300_000
+    assert float(row["fps_ratio"]) == pytest.approx(float(row["student_fps"]) / float(row["teacher_fps"]), rel=0.01)
+    text = (folder / STEEL.parent / "table/table.md").read_text()
+    assert "5 test images, drawn by a program, 32 px" in text
+
+
+def test_its_report_says_what_the_table_says(steel):
+    metrics = steel[0] / STEEL.parent / "report/metrics"
+    results, (row,) = read_json(metrics / "evaluate.json"), read_table(steel[0] / STEEL.parent / "table/table.csv")
+    assert results["student"]["test"]["mean_dice"] == pytest.approx(float(row["distilled/mean_dice"]), abs=1e-6)
+    assert results["baseline"]["test"]["mean_dice"] == pytest.approx(float(row["alone/mean_dice"]), abs=1e-6)
+    assert results["teacher"]["mean_dice"] == pytest.approx(float(row["teacher/mean_dice"]), abs=1e-6)
+    assert "Distilled segmentation of surface defects" in (metrics / "report.html").read_text()
+    assert "test/mean_dice" in runs(steel[0])[0].data.metrics
+
+
+def test_another_temperature_re_runs_what_is_distilled(steel):
+    folder = steel[0]
+    assert ran(repro(folder, STEEL)) == set()
+    set_params(folder / STEEL.parent, {"distill.temperature": 2.0})
+    assert ran(repro(folder, STEEL)) == {"check", "from_large@plain-0", "report", "table"}

@@ -18,7 +18,7 @@ TRAINED = ["teacher", "freeze", "baseline", "distill", "evaluate", "export"]
 DOWNSTREAM = {
     "ingest": FROM["ingest"],
     **{
-        f"ingest.{name}": [] for name in ("folder", "severstal", "cifar10", "shapes", "tiles")
+        f"ingest.{name}": [] for name in ("folder", "severstal", "cifar10", "shapes", "tiles", "strips")
     },  # not in use: the source is synthetic
     "prepare": FROM["prepare"],
     "augment": FROM["augment"],
@@ -39,6 +39,7 @@ OTHER = {
     "distill.method": "other",
     "teacher.network": "other",
     "augment.synthesizer": "other",
+    "student.task": "other",
     "freeze.levels": [8],
     "distill.levels": [8],
     "registry.metric": "test/accuracy",
@@ -78,7 +79,13 @@ def fakes(tmp_path_factory):
     (folder / "fake.py").write_text(FAKE)
     (folder / "other").mkdir()
     (folder / "other" / "x.txt").write_text("x")
-    for other in ("distillation/other.py", "training/teachers/other.py", "training/synthesizers/other.py"):
+    for other in (
+        "distillation/other.py",
+        "training/teachers/other.py",
+        "training/synthesizers/other.py",
+        "training/tasks/other.py",
+        "evaluation/tasks/other.py",
+    ):
         (folder / "src/defectdistill" / other).write_text("")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("PATH", environment()["PATH"])

@@ -22,6 +22,8 @@ BY_NAME = {
     f"{SOURCE}data/ingest.py": f"{SOURCE}data/sources/${{ingest.source}}",
     "stages/augment.py": f"{SOURCE}training/synthesizers/${{augment.synthesizer}}.py",
     "stages/teacher.py": f"{SOURCE}training/teachers/${{teacher.network}}.py",
+    "stages/distill.py": f"{SOURCE}training/tasks/${{student.task}}.py",
+    "stages/evaluate.py": f"{SOURCE}evaluation/tasks/${{student.task}}.py",
     f"{SOURCE}training/distillation.py": f"{SOURCE}distillation/${{distill.method}}.py",
 }
 METHODS, SYNTHESIZERS = f"{SOURCE}distillation", f"{SOURCE}training/synthesizers"

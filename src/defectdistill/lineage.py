@@ -8,7 +8,10 @@ from defectdistill import checkpoint
 from defectdistill.tracking.store import EXPERIMENT, STAGES, connect, finished_runs, tracking_uri
 
 MADE_BY = {"teacher": "teacher", "baseline": "baseline", "student": "distill"}  # name of a model: its stage
-SHOWN = ("test/macro_f1", "test/accuracy", "baseline/test/macro_f1", "teacher/dice")
+SHOWN = (
+    *("test/macro_f1", "test/accuracy", "baseline/test/macro_f1", "teacher/dice"),
+    *("test/mean_dice", "baseline/test/mean_dice", "teacher/mean_dice"),  # of students that segment
+)
 
 
 def lineage(folder: Path) -> Iterator[str]:

@@ -51,6 +51,22 @@ class UNet3PlusPart(Part):
     out_channels: Annotated[int, Field(ge=1, le=MOST_NAMES)]
 
 
+class ResUNetPart(Part):
+    """What builds a ResUNet: the keywords of `ResUNet`."""
+
+    encoder: Name
+    classes: Annotated[int, Field(ge=1, le=MOST_NAMES)]
+    global_context: bool
+    feature_fusion: bool
+
+
+class FrozenResUNetPart(ResUNetPart):
+    """What builds a frozen ResUNet: see `FrozenResUNet`."""
+
+    class_maps: bool
+    strides: Annotated[list[Annotated[int, Field(ge=1, le=32)]], Field(min_length=1, max_length=6)]
+
+
 class FrozenTeacherPart(Part):
     """What builds a frozen teacher: see `FrozenTeacher`."""
 
@@ -110,6 +126,29 @@ class Teacher(ModelJson):
         if len(self.channels) != self.unet3plus.out_channels:
             raise ValueError(f"{len(self.channels)} channels are named, out_channels is {self.unet3plus.out_channels}")
         return self
+
+
+class ResUNet(ModelJson):
+    """The model.json of a ResUNet, student or teacher."""
+
+    key, kind, example = "resunet", "ResUNet", "models/student of a student that segments"
+    resunet: ResUNetPart
+    channels: Names
+    preprocessing: Preprocessing
+
+    @model_validator(mode="after")
+    def names_every_channel(self) -> Self:
+        """Each output channel says what it marks."""
+        if len(self.channels) != self.resunet.classes:
+            raise ValueError(f"{len(self.channels)} channels are named, classes is {self.resunet.classes}")
+        return self
+
+
+class FrozenResUNet(ModelJson):
+    """The model.json of a frozen ResUNet."""
+
+    key, kind, example = "frozen_resunet", "frozen ResUNet", "models/frozen_teacher"
+    frozen_resunet: FrozenResUNetPart
 
 
 class FrozenTeacher(ModelJson):

@@ -46,38 +46,70 @@ class UNet3PlusTeacher(Section):
         return {"features", *(answers if class_maps else ())}
 
 
-class Student(Section):
-    """A classifier and its training; of `student` shared by `baseline` and `distill`."""
+class Training(Section):
+    """How a student, or a teacher that could be one, is trained, whatever it learns."""
 
-    arch: Name
     weights: Name
     lr: Positive
     min_lr: NotNegative
     warmup: NotNegative
     weight_decay: NotNegative
-    label_smoothing: Annotated[float, Field(ge=0, lt=1)]
-    class_weights: Literal["none", "balanced", "adaptive"]
     batch_size: Annotated[int, Field(ge=2)]
     epochs: Count
     patience: Count
     seed: Seed
 
     @model_validator(mode="after")
-    def warms_up_in_time(self) -> "Student":
+    def warms_up_in_time(self) -> "Training":
         """The warm-up must end before the training does."""
         if self.warmup >= self.epochs:
             raise ValueError(f"warmup = {self.warmup} must be smaller than epochs = {self.epochs}")
         return self
 
     @model_validator(mode="after")
-    def decays(self) -> "Student":
+    def decays(self) -> "Training":
         """The rate falls from lr to min_lr."""
         if self.min_lr > self.lr:
             raise ValueError(f"min_lr = {self.min_lr} must not be larger than lr = {self.lr}")
         return self
 
 
-class ClassifierTeacher(Student):
+class Classifier(Training):
+    """A classifier, which learns from labels."""
+
+    arch: Name
+    label_smoothing: Annotated[float, Field(ge=0, lt=1)]
+    class_weights: Literal["none", "balanced", "adaptive"]
+
+
+class ResUNet(Training):
+    """A ResUNet, which learns from masks."""
+
+    encoder: Name
+    global_context: bool
+    feature_fusion: bool
+
+    @model_validator(mode="after")
+    def has_an_encoder_with_levels(self) -> "ResUNet":
+        """The plain encoder belongs to U-Net3+."""
+        if self.encoder == "plain":
+            raise ValueError("encoder plain is U-Net3+'s: name one of segmentation-models-pytorch (tu-convnext_tiny)")
+        return self
+
+
+class ClassificationStudent(Classifier):
+    """Section `student` of a student that classifies; shared by `baseline` and `distill`."""
+
+    task: Literal["classification"]
+
+
+class SegmentationStudent(ResUNet):
+    """Section `student` of a student that segments."""
+
+    task: Literal["segmentation"]
+
+
+class ClassifierTeacher(Classifier):
     """A classifier that learns from the labels alone, with the keys of a student."""
 
     network: Literal["classifier"]
@@ -87,7 +119,18 @@ class ClassifierTeacher(Student):
         return {"features", "scores"}
 
 
-Teacher = Annotated[UNet3PlusTeacher | ClassifierTeacher, Field(discriminator="network")]
+class ResUNetTeacher(ResUNet):
+    """A ResUNet as a teacher, with the keys of a student that segments."""
+
+    network: Literal["resunet"]
+
+    def says(self, class_maps: bool) -> set[str]:
+        """Return what the frozen teacher can be asked for, if it keeps its class maps or not."""
+        return {"features", *({"maps", "scores"} if class_maps else ())}
+
+
+Student = Annotated[ClassificationStudent | SegmentationStudent, Field(discriminator="task")]
+Teacher = Annotated[UNet3PlusTeacher | ResUNetTeacher | ClassifierTeacher, Field(discriminator="network")]
 
 
 class Freeze(Section):

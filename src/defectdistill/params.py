@@ -13,8 +13,8 @@ from ruamel.yaml import YAML, YAMLError
 from defectdistill import model_sections, sections
 
 PARAMS = "params.yaml"
-NETWORKS = ("unet3plus", "classifier")
-SOURCES = ("synthetic", "folder", "severstal", "cifar10", "shapes", "tiles")
+NETWORKS, TASKS = ("unet3plus", "resunet", "classifier"), ("classification", "segmentation")
+SOURCES = ("synthetic", "folder", "severstal", "cifar10", "shapes", "tiles", "strips")
 
 
 class ParamsError(ValueError):
@@ -85,6 +85,22 @@ class Params(sections.Section):
                 f"teacher.network = {self.teacher.network} learns from masks, and prepare.masks is none: choose "
                 "teacher.network: classifier, or another prepare.masks"
             )
+        if self.prepare.masks == "none" and self.student.task == "segmentation":
+            raise ValueError("student.task = segmentation learns from masks: choose another prepare.masks than none")
+        return self
+
+    @model_validator(mode="after")
+    def teaches_what_the_student_can_learn(self) -> "Params":
+        """Some ways of teaching are a classifier's."""
+        if self.student.task == "segmentation" and self.distill.method == "masks":
+            raise ValueError(
+                "distill.method = masks: a student that segments learns from the masks by its own loss; choose none"
+            )
+        if self.student.task == "segmentation" and self.distill.hint_epochs:
+            raise ValueError(
+                f"distill.hint_epochs = {self.distill.hint_epochs}: a first stage is there for students that classify; "
+                "set 0, or distill.method: hint, which a student that segments learns along with the masks"
+            )
         return self
 
     @model_validator(mode="after")
@@ -137,10 +153,11 @@ def load_params(path: str | Path = PARAMS) -> Params:
 
 def describe(problem: dict[str, Any]) -> str:
     """Put one of pydantic's errors in a line: the key's full name, what it holds, what was expected."""
-    key = ".".join(str(part) for part in problem["loc"] if part not in NETWORKS)
+    key = ".".join(str(part) for part in problem["loc"] if part not in (*NETWORKS, *TASKS))
     if problem["type"].startswith("union_tag"):
-        found = problem["input"].get("network") if isinstance(problem["input"], dict) else problem["input"]
-        return f"{key}.network = {found!r}: expected one of {', '.join(NETWORKS)}"
+        name = problem["ctx"]["discriminator"].strip("'")
+        found = problem["input"].get(name) if isinstance(problem["input"], dict) else problem["input"]
+        return f"{key}.{name} = {found!r}: expected one of {', '.join(TASKS if name == 'task' else NETWORKS)}"
     if problem["type"] == "extra_forbidden":
         near = difflib.get_close_matches(key, all_keys(Params), n=1)
         return f"{key}: unknown key" + (f"; did you mean {near[0]}?" if near else "; take it out")

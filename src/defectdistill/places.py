@@ -5,14 +5,14 @@ import os
 from pathlib import Path
 
 
-def place(option: str) -> Path:
-    """Return the folder that a stage's command line gives with `option`, else the working directory.
+def place(option: str, default: Path = Path()) -> Path:
+    """Return the folder that a stage's command line gives with `option`, else `default`: the working directory.
 
     A pipeline in another folder reads with `--data` what was prepared elsewhere, with `--teacher` what was trained
     there; a stage writes into the working directory, and reads `params.yaml` there.
     """
     parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
-    parser.add_argument(option, type=Path, default=Path(), dest="folder")
+    parser.add_argument(option, type=Path, default=default, dest="folder")
     return parser.parse_known_args()[0].folder
 
 

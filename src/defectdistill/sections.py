@@ -77,10 +77,19 @@ class Tiles(Section):
     test_per_class: Count
 
 
+class Strips(Section):
+    """Settings of the source `strips`."""
+
+    seed: Seed
+    images: Annotated[int, Field(ge=4)]  # one of each class at least
+    image_height: Annotated[int, Field(ge=64, le=2048)]
+    image_width: Annotated[int, Field(ge=64, le=8192)]
+
+
 class Ingest(Section):
     """Where the photographs come from."""
 
-    source: Literal["synthetic", "folder", "severstal", "cifar10", "shapes", "tiles"]
+    source: Literal["synthetic", "folder", "severstal", "cifar10", "shapes", "tiles", "strips"]
     path: Name
     max_pixels: Count
     synthetic: Synthetic
@@ -89,6 +98,7 @@ class Ingest(Section):
     cifar10: Cifar10
     shapes: Shapes
     tiles: Tiles
+    strips: Strips
 
 
 class Prepare(Section):

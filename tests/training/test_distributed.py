@@ -8,11 +8,12 @@ from torch import distributed, multiprocessing, nn
 from defectdistill.data.batches import NO_LABEL
 from defectdistill.models.students import Student
 from defectdistill.training.class_weights import ClassWeights
-from defectdistill.training.classification import Optimisation
-from defectdistill.training.distillation import DistillationTask
+from defectdistill.training.classification import ClassificationTask, Optimisation
+from defectdistill.training.distillation import Distilling, mixed
 from defectdistill.training.distributed import GlobalBatchNormSync, batch_weight
 from defectdistill.training.segmentation import SegmentationRates, SegmentationTask
 from defectdistill.training.segmentation_loss import SegmentationLoss
+from defectdistill.training.segmentation_student import SegmentationStudentTask
 
 ROWS = 5  # shares of 3 and 2
 
@@ -76,25 +77,46 @@ class Segmenter(nn.Module):
         return self.decoder.head(x)
 
 
+class Painter(nn.Module):
+    """Stands for a student that segments."""
+
+    def __init__(self):
+        super().__init__()
+        self.head = nn.Conv2d(3, 2, 3, padding=1)
+
+    def forward_with_features(self, x, taps):
+        return self.head(x), {}
+
+
 def task_of(kind):
     torch.manual_seed(0)
     if kind == "teacher":
         return SegmentationTask(
             Segmenter(), SegmentationLoss("ce_dice_image"), SegmentationRates(0.1, "cosine", 0.0, 2)
         )
+    if kind == "segmentation":
+        rates = Optimisation(lr=0.1, min_lr=0.0, weight_decay=0.0, warmup=0, epochs=2)
+        parts = {
+            "student": Painter(),
+            "classes": 2,
+            "optimisation": rates,
+            "pixel_weights": torch.tensor([0.5, 1.0, 2.0]),
+        }
+        return mixed(Distilling, SegmentationStudentTask)(parts, Sharpness(), {}, (0.5, 0.5))
     layers = nn.Conv2d(3, 4, 3), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4, 3)
     student = Student(nn.Sequential(*layers))
     rates = Optimisation(lr=0.1, min_lr=0.0, weight_decay=0.0, warmup=0, epochs=2, label_smoothing=0.1)
     weighting = ClassWeights("adaptive", np.array([0, 0, 0, 1, 2]), 3) if kind == "weighted" else None
     if weighting:
         weighting.weights.copy_(torch.tensor([0.5, 2.0, 1.5]))
-    return DistillationTask(student, 3, rates, Sharpness(), {}, (0.5, 0.5), weighting=weighting)
+    parts = {"student": student, "classes": 3, "optimisation": rates, "weighting": weighting}
+    return mixed(Distilling, ClassificationTask)(parts, Sharpness(), {}, (0.5, 0.5))
 
 
 def batch_of(kind):
     generator = torch.Generator().manual_seed(1)
     pictures = torch.randint(0, 256, (ROWS, 8, 8, 3), generator=generator, dtype=torch.uint8)
-    if kind == "teacher":
+    if kind != "student":
         masks = torch.randint(0, 3, (ROWS, 8, 8), generator=generator, dtype=torch.uint8)
         masked = torch.tensor([1.0, 1.0, 0.0, 1.0, 1.0])
         return {"image": pictures, "mask": masks, "label": torch.tensor([0, 1, 1, 0, 1]), "masked": masked}
@@ -116,7 +138,7 @@ def share_of_task(rank, kind, folder):
     distributed.destroy_process_group()
 
 
-@pytest.mark.parametrize("kind", ["teacher", "student", "weighted"])
+@pytest.mark.parametrize("kind", ["teacher", "student", "weighted", "segmentation"])
 def test_images_without_a_label_or_mask_and_overlap_weigh_as_in_one_process(tmp_path, kind):
     multiprocessing.spawn(share_of_task, (kind, str(tmp_path)), nprocs=2)
     gradients, alone = torch.load(tmp_path / "result.pt"), task_of(kind)

@@ -12,14 +12,21 @@ FEATURES, MAPS, SCORES = "features", "class_map", "evidence"  # how the arrays o
 class Answer:
     """What a teacher, or a student, says of N images.
 
-    `features` {stride: (N, C, H/stride, W/stride)}; `maps` {stride: (N, K + 1, H/stride, W/stride)}, a teacher's class
-    maps (probabilities, background first; all zero where nothing is known); `scores` (N, K), a teacher's evidence for
-    its classes or a student's logits; None where there is none.
+    `features` {stride: (N, C, H/stride, W/stride)}; `maps` {stride: (N, K + 1, H/stride, W/stride)}, class maps of a
+    network that segments (probabilities, background first; a teacher's are all zero where nothing is known); `scores`
+    (N, K), the evidence for its classes or a classifier's logits; None where there is none.
     """
 
     features: dict[int, torch.Tensor] = field(default_factory=dict)
     maps: dict[int, torch.Tensor] = field(default_factory=dict)
     scores: torch.Tensor | None = None
+
+    def read_from(self, stride: int) -> torch.Tensor:
+        """Return what a head reads a student's class map from: the logarithm of its own one, or its features."""
+        if not self.maps:
+            return self.features[stride]
+        own = self.maps[stride].float()
+        return own.clamp_min(torch.finfo(own.dtype).tiny).log()
 
     def arrays(self) -> dict[str, torch.Tensor]:
         """Return the parts by name, maps as (N, H, W, C): channels_last without a copy when they are read again."""

@@ -32,25 +32,26 @@ def channelwise_loss(student: torch.Tensor, teacher: torch.Tensor, temperature: 
 
 
 class Channelwise(nn.Module):
-    """One head a level (1×1 convolution) reads a class map from the student; the mean of the loss over the levels.
+    """One head a level reads a class map from the student (`Pair.map_heads`); the mean of the loss over the levels.
 
-    The teacher's maps are probabilities, background first; their logarithms stand for its logits [choice]: both have
-    the same softmax over the channels.
+    Maps are probabilities, background first; their logarithms stand for the logits [choice]: both have the same softmax
+    over the channels, and with τ = 1 the softmax over the positions is then a class's probability at each, as a share
+    of all positions.
     """
 
     needs = frozenset({"maps"})
 
-    def __init__(self, channels: dict[int, int], classes: int, temperature: float):
+    def __init__(self, heads: nn.ModuleDict, temperature: float):
         super().__init__()
-        self.heads = nn.ModuleDict({str(stride): nn.Conv2d(n, classes + 1, 1) for stride, n in channels.items()})
+        self.heads = heads
         self.temperature = temperature
 
     def forward(self, student: Answer, teacher: Answer) -> dict[str, torch.Tensor]:
-        """Student's features against the teacher's maps → `channelwise` and `total`, the same scalar."""
+        """Student's maps, or features, against the teacher's maps → `channelwise` and `total`, the same scalar."""
         losses = []
         for stride, head in self.heads.items():
             target = teacher.maps[int(stride)].float().clamp_min(SMALLEST).log()
-            read = match_size(head(student.features[int(stride)]), target)
+            read = match_size(head(student.read_from(int(stride))), target)
             losses.append(channelwise_loss(read, target, self.temperature))
         loss = torch.stack(losses).mean()
         return {"channelwise": loss, "total": loss}
@@ -58,5 +59,4 @@ class Channelwise(nn.Module):
 
 def build(pair: Pair, settings: dict) -> Channelwise:
     """Return the method for a student and a teacher."""
-    channels = {stride: tap.channels for stride, tap in pair.student.items()}
-    return Channelwise(channels, pair.channels, settings["temperature"])
+    return Channelwise(pair.map_heads(pair.channels + 1), settings["temperature"])

@@ -1,9 +1,9 @@
 """The method `class_map`: the student says at each position what the teacher's class map says there.
 
 Heads of one convolution read the student's levels and answer in probabilities (background first); they are dropped
-after training. Segmentation maps as dense targets of a classifier: the teacher knows *where* a class shows itself, so
-the student's features must. `masks` is the same with the true masks in the teacher's place: the control that tells what
-a teacher adds.
+after training. A student that segments says so itself. Segmentation maps as dense targets of a classifier: the teacher
+knows *where* a class shows itself, so the student's features must. `masks` is the same with the true masks in the
+teacher's place: the control that tells what a teacher adds.
 """
 
 import torch
@@ -28,24 +28,24 @@ def class_map_loss(logits: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
 
 
 class ClassMap(nn.Module):
-    """One head a level (1×1 convolution), the mean of `class_map_loss` over the levels."""
+    """One head a level (`Pair.map_heads`), the mean of `class_map_loss` over the levels."""
 
     needs = frozenset({"maps"})
 
-    def __init__(self, channels: dict[int, int], classes: int):
+    def __init__(self, heads: nn.ModuleDict):
         super().__init__()
-        self.heads = nn.ModuleDict({str(stride): nn.Conv2d(n, classes + 1, 1) for stride, n in channels.items()})
+        self.heads = heads
 
     def forward(self, student: Answer, teacher: Answer) -> dict[str, torch.Tensor]:
-        """Student's features against the teacher's maps → `class_map` and `total`, the same scalar."""
+        """Student's maps, or features, against the teacher's maps → `class_map` and `total`, the same scalar."""
         losses = []
         for stride, head in self.heads.items():
             target = teacher.maps[int(stride)]
-            losses.append(class_map_loss(match_size(head(student.features[int(stride)]), target), target))
+            losses.append(class_map_loss(match_size(head(student.read_from(int(stride))), target), target))
         loss = torch.stack(losses).mean()
         return {"class_map": loss, "total": loss}
 
 
 def build(pair: Pair, settings: dict) -> ClassMap:
     """Return the method for a student and a teacher."""
-    return ClassMap({stride: tap.channels for stride, tap in pair.student.items()}, pair.channels)
+    return ClassMap(pair.map_heads(pair.channels + 1))

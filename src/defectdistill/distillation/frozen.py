@@ -4,10 +4,12 @@ from pathlib import Path
 
 from defectdistill import checkpoint
 from defectdistill.distillation.frozen_classifier import FrozenClassifier, freeze_classifier
+from defectdistill.distillation.frozen_resunet import FrozenResUNet, freeze_resunet
 from defectdistill.distillation.frozen_teacher import FrozenTeacher, freeze
-from defectdistill.models.segmenter import load_teacher
+from defectdistill.models.segmenter import load_segmentation
 
-Frozen = FrozenTeacher | FrozenClassifier
+Frozen = FrozenTeacher | FrozenResUNet | FrozenClassifier
+KINDS = {"frozen_teacher": FrozenTeacher, "frozen_resunet": FrozenResUNet, "frozen_classifier": FrozenClassifier}
 
 
 def freeze_any(folder: Path, strides: list[int], class_maps: bool) -> Frozen:
@@ -17,11 +19,13 @@ def freeze_any(folder: Path, strides: list[int], class_maps: bool) -> Frozen:
     """
     if "student" in checkpoint.read_config(folder):
         return freeze_classifier(folder, strides)
-    network, config = load_teacher(folder)
+    network, config = load_segmentation(folder)
+    if config.key == "resunet":
+        return freeze_resunet(network, config.resunet.model_dump(), strides, class_maps)
     return freeze(network, config.unet3plus.model_dump(), strides, class_maps)
 
 
 def load_any(folder: Path) -> Frozen:
     """Rebuild a frozen teacher; raises FileNotFoundError or ValueError naming what does not fit."""
-    kind = FrozenClassifier if "frozen_classifier" in checkpoint.read_config(folder) else FrozenTeacher
-    return kind.load(folder)
+    config = checkpoint.read_config(folder)
+    return next((kind for key, kind in KINDS.items() if key in config), FrozenTeacher).load(folder)

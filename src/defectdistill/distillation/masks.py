@@ -16,4 +16,4 @@ class Masks(class_map.ClassMap):
 
 def build(pair: Pair, settings: dict) -> Masks:
     """Return the method for a student; of the pair's teacher nothing is asked."""
-    return Masks({stride: tap.channels for stride, tap in pair.student.items()}, pair.classes)
+    return Masks(pair.map_heads(pair.classes + 1))

@@ -13,14 +13,6 @@ from defectdistill.evaluation.plots import plot_confidence, plot_confusion, plot
 from defectdistill.evaluation.training_plots import plot_loss_terms, plot_teacher, plot_training, read_history
 from defectdistill.evaluation.trust_plots import plot_coverage, plot_reliability
 
-# The pictures of the stages before, by caption: where they are under metrics/.
-CONTACT_SHEETS = {
-    "Prepared photographs with the outlines of their masks": "prepare/contact_sheet.png",
-    "Training photographs and their augmented copies": "augment/contact_sheet.png",
-    "Good photographs, and the defects that a CycleGAN put on them": "augment/synthesized.png",
-    "Validation photographs: true masks and the teacher's": "teacher/masks.png",
-}
-
 _PAPER = "after the cable paper's Figure"
 _BOX = "Box: quartiles and median; whiskers: 1.5 interquartile ranges; dots: single images; diamond: mean"
 

@@ -4,21 +4,16 @@ Styles and pictures are inside the file; it needs no network and no script. It h
 machine: same inputs, same bytes.
 """
 
-import base64
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
-
 from defectdistill.evaluation.gathered import MODELS
 from defectdistill.evaluation.measures import Chosen
-from defectdistill.evaluation.plot_style import heading, readable
+from defectdistill.evaluation.report_page import Figures, count_rows, embedded, page_template, splits
 from defectdistill.evaluation.report_trust import attention_section, calibration_section, selective_section
-from defectdistill.evaluation.report_words import flattery, number, signed, span, verdict
+from defectdistill.evaluation.report_words import flattery, verdict
 from defectdistill.evaluation.scores import metric_names
-
-Figures = Sequence[tuple[str, Path]]
 
 _SCORES = {
     "accuracy": "Accuracy", "macro_f1": "Macro-F1", "macro_recall": "Macro recall", "g_mean": "G-mean of the recalls",
@@ -32,7 +27,6 @@ _TEACHER = {
     "accuracy": "Accuracy of its own answer, all test images",
     "macro_f1": "Macro-F1 of its own answer, all test images",
 }
-_IMAGE_TYPES = {".png": "image/png", ".jpg": "image/jpeg", ".jpeg": "image/jpeg", ".webp": "image/webp"}
 _MOST_MISTAKES = 40
 
 
@@ -60,24 +54,16 @@ def write_report(
     `trust_figures` the same by section (calibration, selective, attention); `params` has flat names; `reproduce` are
     shell commands. `path`'s folder must exist. Raises ValueError for a picture of another type.
     """
-    environment = Environment(
-        loader=PackageLoader("defectdistill.evaluation", "."),
-        autoescape=True,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        undefined=StrictUndefined,
-    )
-    environment.filters |= {"number": number, "signed": signed, "span": span, "readable": readable, "heading": heading}
     images, test = results["student"]["test"]["images"], {model: results[model]["test"] for model in MODELS}
     mistakes = _mistakes(predictions)
-    page = environment.get_template("report.html").render(
+    page = page_template("report.html").render(
         title=title,
         data=data,
         leaks=leaks,
         flattery=flattery(data["divided"]),
         leaked=len({pair["name"] for pair in leaks["pairs"]}),
-        splits=_splits(data),
-        count_rows=_count_rows(data),
+        splits=splits(data),
+        count_rows=count_rows(data),
         verdict=verdict(test["student"], test["baseline"], results["paired"], images),
         images=images,
         groups=groups,
@@ -92,9 +78,9 @@ def write_report(
         teacher_rows=_teacher_rows(results["teacher"]),
         mistakes=mistakes[:_MOST_MISTAKES],
         more_mistakes=max(0, len(mistakes) - _MOST_MISTAKES),
-        figures=_embedded(figures),
-        trust_figures={section: _embedded(group) for section, group in trust_figures.items()},
-        contact_sheets=_embedded(contact_sheets),
+        figures=embedded(figures),
+        trust_figures={section: embedded(group) for section, group in trust_figures.items()},
+        contact_sheets=embedded(contact_sheets),
         params=params,
         reproduce=reproduce,
     )
@@ -131,19 +117,6 @@ def _teacher_rows(teacher: Mapping[str, Any]) -> list[tuple[str, float, list[flo
     ]
 
 
-def _splits(data: Mapping[str, Any]) -> list[str]:
-    """Return the splits in the order of their use; summary.json sorts its keys."""
-    order = ["train", "val", "test"]
-    return sorted(data["counts"], key=lambda split: order.index(split) if split in order else len(order))
-
-
-def _count_rows(data: Mapping[str, Any]) -> list[tuple[str, list[int]]]:
-    """Return the images per class and, last, of all classes: one number per split, then their sum."""
-    rows = [(name, [data["counts"][split].get(name, 0) for split in _splits(data)]) for name in data["classes"]]
-    rows.append(("All classes", [sum(column) for column in zip(*(counts for _, counts in rows), strict=True)]))
-    return [(name, [*counts, sum(counts)]) for name, counts in rows]
-
-
 def _uncertainty_tables(results: Mapping[str, Mapping[str, Any]], classes: Sequence[str]) -> list[dict[str, Any]]:
     """Return one table per set of images that has any: per class and in all, (student, baseline) of each value."""
     tables = []
@@ -169,13 +142,3 @@ def _mistakes(predictions: Sequence[Mapping[str, str]]) -> list[dict[str, Any]]:
         for student, baseline in pairs
         if student["true"] != student["predicted"] or baseline["true"] != baseline["predicted"]
     ]
-
-
-def _embedded(figures: Figures) -> list[tuple[str, str]]:
-    return [(caption, _data_uri(file)) for caption, file in figures]
-
-
-def _data_uri(file: Path) -> str:
-    if file.suffix.lower() not in _IMAGE_TYPES:
-        raise ValueError(f"{file.name} is no picture for the report; expected one of {', '.join(_IMAGE_TYPES)}")
-    return f"data:{_IMAGE_TYPES[file.suffix.lower()]};base64,{base64.b64encode(file.read_bytes()).decode()}"

@@ -17,10 +17,14 @@ from defectdistill.evaluation import plot_style as style
 History = Mapping[str, np.ndarray]
 
 _PARTS = ("train", "val")
-_CURVES = {"loss": "Loss", "accuracy": "Accuracy", "macro_f1": "Macro-F1", "macro_recall": "Macro recall"}
+_CURVES = {
+    "loss": "Loss", "accuracy": "Accuracy", "macro_f1": "Macro-F1", "macro_recall": "Macro recall",
+    "mean_dice": "Mean Dice", "mean_iou": "Mean IoU",
+}  # fmt: skip
+_OTHER_SCORES = {"dice", "soft_dice"}  # in a history, and in no figure of the students
 _TITLES = {
     "mse": "MSE", "cosine": "1 − cosine", "ssim": "1 − SSIM", "feature": "Feature loss",
-    "distillation": "Distillation loss", "cross_entropy": "Cross entropy",
+    "distillation": "Distillation loss", "cross_entropy": "Cross entropy", "channelwise": "Channel-wise KL",
 }  # fmt: skip
 _WEIGHTS = {"lambda": "Weight λ", "learning_rate": "Learning rate"}
 
@@ -47,8 +51,9 @@ def plot_training(path: Path, histories: Mapping[str, History]) -> Path:
     """Draw loss, accuracy, macro-F1 and macro recall over the epochs, a colour per model (Figure 6).
 
     Training is dashed, validation solid; a dot marks the epoch that was chosen (lowest validation loss, of
-    distilling with what the teacher says). `histories` is
-    {model: columns} with `epoch` and any of `train_…` and `val_…` loss, accuracy, macro_f1, macro_recall.
+    distilling with what the teacher says; of students that segment the highest soft Dice). `histories` is
+    {model: columns} with `epoch` and any of `train_…` and `val_…` loss, accuracy, macro_f1, macro_recall, and of
+    students that segment mean_dice, mean_iou.
     """
     panels = [name for name in _CURVES if any(_has(rows, f"{p}_{name}") for rows in histories.values() for p in _PARTS)]
     rows, columns = _grid(panels, path)
@@ -66,10 +71,12 @@ def plot_teacher(path: Path, history: History) -> Path:
     """Draw the teacher's loss (training dashed, validation solid) and what it is judged by over the epochs.
 
     `history` holds `epoch`, and any of train_loss, val_loss, val_dice, val_iou of a segmentation network, of a
-    classifier accuracy and macro_f1 of both splits.
+    classifier accuracy and macro_f1 of both splits, of a network that a student could be val_mean_dice, val_mean_iou.
     """
     panels = {"loss": "Loss", "dice": "Dice", "iou": "IoU"}
-    if not _has(history, "val_dice"):
+    if _has(history, "val_mean_dice"):
+        panels = {"loss": "Loss", "mean_dice": "Mean Dice", "mean_iou": "Mean IoU"}
+    elif not _has(history, "val_dice"):
         panels = {"loss": "Loss", "accuracy": "Accuracy", "macro_f1": "Macro-F1"}
     present = [name for name in panels if any(_has(history, f"{part}_{name}") for part in _PARTS)]
     rows, columns = _grid(present, path, columns=3)
@@ -90,7 +97,7 @@ def plot_loss_terms(path: Path, history: History) -> Path:
     """
     columns = [name for name in history if name != "epoch" and _has(history, name)]
     terms = dict.fromkeys(name.removeprefix("train_").removeprefix("val_") for name in columns)
-    terms = sorted(set(terms) - set(_CURVES), key=lambda name: (_order(name), name))
+    terms = sorted(set(terms) - set(_CURVES) - _OTHER_SCORES, key=lambda name: (_order(name), name))
     rows, columns = _grid(terms, path, columns=3)
     with style.drawing(path, height=0.6 + 2.1 * rows) as figure:
         for number, name in enumerate(terms):
@@ -128,9 +135,16 @@ def _train_and_val(axes: Axes, history: History, name: str, colour: str, prefix:
     if _has(history, f"val_{name}"):
         _line(axes, history, f"val_{name}", color=colour, label=f"{prefix}validation")
     if best and _has(history, f"val_{name}") and _has(history, "val_loss"):
-        lowest = int(np.nanargmin(history["val_objective" if _has(history, "val_objective") else "val_loss"]))
-        point = (history["epoch"][lowest], history[f"val_{name}"][lowest])
+        chosen = _chosen(history)
+        point = (history["epoch"][chosen], history[f"val_{name}"][chosen])
         axes.plot(*point, "o", color=colour, markersize=6, markeredgecolor="white", clip_on=False, zorder=5)
+
+
+def _chosen(history: History) -> int:
+    """Return the row of the epoch that was kept, by what it was chosen by."""
+    if _has(history, "val_mean_dice"):  # of a network that a segmenting student could be
+        return int(np.nanargmax(history["val_soft_dice"]))
+    return int(np.nanargmin(history["val_objective" if _has(history, "val_objective") else "val_loss"]))
 
 
 def _line(axes: Axes, history: History, column: str, **line) -> None:

@@ -7,10 +7,15 @@ With ConvNeXt-T 33.82, with both options 36.00, with ConvNeXt-B 100.96 million p
 [choice] The paper gives no widths: a decoder step has the encoder's channels of its level, the fusion 512.
 """
 
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
 import torch
 import torch.nn.functional as F
 from torch import nn
 
+from defectdistill.checkpoint import load_all_but_head, read_weights
 from defectdistill.models.encoders import LIBRARY_DEPTH, LibraryEncoder
 from defectdistill.models.taps import Tap
 
@@ -125,4 +130,44 @@ class ResUNet(nn.Module):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """(N, 3, H, W) float, normalised → logits (N, classes, H, W)."""
-        return F.interpolate(self.decode(self.encode(x)), size=x.shape[2:], mode="bilinear")
+        return self.forward_with_features(x, {})[0]
+
+    def forward_with_features(
+        self, x: torch.Tensor, taps: Mapping[int, Tap]
+    ) -> tuple[torch.Tensor, dict[int, torch.Tensor]]:
+        """(N, 3, H, W) → logits (N, classes, H, W) and {stride: (N, C, H/stride, W/stride)} of the given taps."""
+        levels = self.encode(x)
+        features = {tap.stride: level for tap, level in zip(self.taps, levels, strict=True) if tap.stride in taps}
+        return F.interpolate(self.decode(levels), size=x.shape[2:], mode="bilinear"), features
+
+
+def build_resunet(
+    encoder: str, classes: int, global_context: bool, feature_fusion: bool, weights: str = "none"
+) -> ResUNet:
+    """Return a ResUNet with `weights` 'none', 'imagenet' (its encoder's), or a safetensors file or checkpoint folder.
+
+    Of a file or folder everything must fit but the head. Raises ValueError or FileNotFoundError.
+    """
+    network = ResUNet(encoder, classes, global_context, feature_fusion, pretrained=weights == "imagenet")
+    if weights not in ("none", "imagenet"):
+        load_all_but_head(network, read_weights(Path(weights)), weights)
+    return network
+
+
+def resunet_config(settings: Mapping[str, Any], channels: list[str], size: int, resize_mode: str) -> dict[str, Any]:
+    """Return the model.json of a ResUNet: what builds it, what each output channel marks, and its preprocessing.
+
+    Of `settings` encoder, global_context and feature_fusion are read.
+    """
+    built = {key: settings[key] for key in ("encoder", "global_context", "feature_fusion")}
+    return {
+        "resunet": built | {"classes": len(channels)},
+        "channels": channels,
+        "preprocessing": {"size": size, "resize": resize_mode, "normalise": "imagenet"},
+    }
+
+
+def name_of(built: Any) -> str:
+    """Return a ResUNet in words, `convnext_tiny+GC+FF`, from what builds it (with the names of its keywords)."""
+    more = "+GC" * built.global_context + "+FF" * built.feature_fusion
+    return built.encoder.removeprefix("tu-") + more

@@ -1,4 +1,4 @@
-"""A trained teacher as something to ask: where in these images is a defect?"""
+"""A trained segmentation network as something to ask: where in these images is a defect, and of which class?"""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -7,17 +7,23 @@ import numpy as np
 import torch
 
 from defectdistill import checkpoint
+from defectdistill.model_json import ResUNet as ResUNetJson
 from defectdistill.model_json import Teacher, build, check_width, read_model_json
-from defectdistill.models.class_map import class_evidence, defect_logits
+from defectdistill.models.class_map import class_evidence, defect_logits, with_background
 from defectdistill.models.normalise import normalise
+from defectdistill.models.resunet import ResUNet
 from defectdistill.models.unet3plus import UNet3Plus
 
 
-def load_teacher(folder: Path) -> tuple[UNet3Plus, Teacher]:
-    """Return the trained teacher of a checkpoint folder and its model.json.
+def load_segmentation(folder: Path) -> tuple[UNet3Plus | ResUNet, Teacher | ResUNetJson]:
+    """Return the trained segmentation network of a checkpoint folder, teacher or student, and its model.json.
 
     Raises FileNotFoundError or ValueError naming what does not fit.
     """
+    if ResUNetJson.key in checkpoint.read_config(folder):
+        config = read_model_json(folder, ResUNetJson)
+        network = build(folder, lambda: ResUNet(**config.resunet.model_dump()))
+        return checkpoint.load_into(network, folder), config
     config = read_model_json(folder, Teacher)
     check_width(folder, config.unet3plus.width)
     network = build(folder, lambda: UNet3Plus(**config.unet3plus.model_dump()))
@@ -25,22 +31,27 @@ def load_teacher(folder: Path) -> tuple[UNet3Plus, Teacher]:
 
 
 class Segmenter:
-    """A trained teacher: where it sees a defect, and of which class. `channels` names what its outputs mark."""
+    """A trained network: where it sees a defect, and of which class. `channels` names what its outputs mark."""
 
-    def __init__(self, network: UNet3Plus, channels: list[str], batch_size: int = 16):
+    def __init__(self, network: UNet3Plus | ResUNet, channels: list[str], batch_size: int = 16):
         self.channels = channels
         self.network = network.eval().to(memory_format=torch.channels_last)
         self.batch_size = batch_size
 
     @classmethod
     def load(cls, folder: str | Path, batch_size: int = 16) -> "Segmenter":
-        """Load a checkpoint folder of a teacher; raises FileNotFoundError or ValueError naming what does not fit."""
-        network, config = load_teacher(Path(folder))
+        """Load a checkpoint folder; raises FileNotFoundError or ValueError naming what does not fit."""
+        network, config = load_segmentation(Path(folder))
         return cls(network, config.channels, batch_size)
 
     def __call__(self, images: np.ndarray) -> np.ndarray:
         """uint8 RGB (N, S, S, 3) → bool (N, S, S), true where a defect of any class has a probability over one half."""
         return np.concatenate([(defect_logits(logits) > 0).cpu().numpy() for logits in self._logits(images)])
+
+    def label_maps(self, images: np.ndarray) -> np.ndarray:
+        """uint8 RGB (N, S, S, 3) → uint8 (N, S, S): 0 background, then 1 + the channel that is the most probable."""
+        maps = [with_background(logits).argmax(dim=1).to(torch.uint8).cpu().numpy() for logits in self._logits(images)]
+        return np.concatenate(maps)
 
     def class_probs(self, images: np.ndarray) -> np.ndarray:
         """uint8 RGB (N, S, S, 3) → float32 (N, C): its answer for each image where its channels are classes."""

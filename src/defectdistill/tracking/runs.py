@@ -21,7 +21,7 @@ from defectdistill.tracking.sender import Sender
 from defectdistill.tracking.store import EXPERIMENT, ROWS, STAGES
 
 RUN_FOLDER = Path("metrics/runs")
-PER_CLASS = re.compile(r"/(f1|recall|precision|auc|confidence|entropy)/")
+PER_CLASS = re.compile(r"/(f1|recall|precision|auc|confidence|entropy|dice|iou)/")
 
 
 class Run:

@@ -1,9 +1,8 @@
-"""The task of a classifier: label-smoothed cross-entropy, AdamW, warm-up cosine (cable paper, equations 7 to 10)."""
+"""The task of a classifier: label-smoothed cross-entropy of the images (cable paper, equations 7 and 8)."""
 
 import dataclasses
-from dataclasses import dataclass
+from typing import Any
 
-import lightning
 import numpy as np
 import torch
 import torch.nn.functional as F
@@ -11,24 +10,12 @@ from torchmetrics import MetricCollection
 from torchmetrics.classification import MulticlassAccuracy, MulticlassF1Score, MulticlassRecall
 
 from defectdistill.data.batches import NO_LABEL
-from defectdistill.models.normalise import normalise
-from defectdistill.models.students import Student, build_student
+from defectdistill.distillation.answer import Answer
+from defectdistill.models.students import Student, build_student, taps_of
+from defectdistill.models.taps import Tap
 from defectdistill.training.class_weights import ClassWeights, class_weights
-from defectdistill.training.distributed import batch_weight
 from defectdistill.training.fit import EPOCH, mean_over, seed_everything
-from defectdistill.training.schedule import warmup_cosine
-
-
-@dataclass(frozen=True)
-class Optimisation:
-    """How a classifier is optimised: rates per step, `warmup` and `epochs` in epochs, `label_smoothing` in [0, 1)."""
-
-    lr: float
-    min_lr: float
-    weight_decay: float
-    warmup: float
-    epochs: int
-    label_smoothing: float
+from defectdistill.training.student_task import Optimisation, StudentTask
 
 
 def classification_metrics(classes: int, prefix: str) -> MetricCollection:
@@ -59,7 +46,7 @@ def classification_task(settings: dict, classes: int, labels: np.ndarray) -> "Cl
     return ClassificationTask(student, classes, Optimisation(**rates), weighting)
 
 
-class ClassificationTask(lightning.LightningModule):
+class ClassificationTask(StudentTask):
     """Train a student on {"image": uint8 (B, H, W, 3), "label": int64 (B,)}.
 
     Logged per epoch: train_loss (smoothed, what is minimised), val_loss (plain cross-entropy in nats: smoothing
@@ -70,73 +57,55 @@ class ClassificationTask(lightning.LightningModule):
     def __init__(
         self, student: Student, classes: int, optimisation: Optimisation, weighting: ClassWeights | None = None
     ):
-        super().__init__()
-        self.student = student
-        self.classes = classes
-        self.optimisation = optimisation
+        super().__init__(student, classes, optimisation)
         self.weighting = weighting
         self.train_metrics = classification_metrics(classes, "train_")
         self.val_metrics = classification_metrics(classes, "val_")
 
-    def training_step(self, batch: dict[str, torch.Tensor]) -> torch.Tensor:
-        """Return the smoothed cross-entropy of a batch, in nats, mean over the images."""
-        logits = self.student(normalise(batch["image"]))
-        loss = self.hard_loss(logits, batch["label"])
-        self.log_training(logits, batch["label"], {"loss": loss})
-        return loss * batch_weight(batch["label"])
+    def parts(self) -> dict[str, Any]:
+        """Return the arguments that build a task like this one, for the same student."""
+        return super().parts() | {"weighting": self.weighting}
 
-    def hard_loss(self, logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+    def levels(self, strides: list[int]) -> dict[int, Tap]:
+        """Return the student's levels of these strides; raises ValueError naming those that it does not have."""
+        return taps_of(self.student, strides)
+
+    def hard_loss(self, logits: torch.Tensor, truth: torch.Tensor) -> torch.Tensor:
         """Cross-entropy of logits (B, K) against labels (B,) smoothed by ε: (1−ε)·onehot + ε/K.
 
         The mean over the images that have a label, each times the weight of its class; 0 where none has.
         """
         smoothing = self.optimisation.label_smoothing
         if self.weighting is None:
-            total = F.cross_entropy(logits.float(), labels, label_smoothing=smoothing, reduction="sum")
+            total = F.cross_entropy(logits.float(), truth, label_smoothing=smoothing, reduction="sum")
         else:
-            each = F.cross_entropy(logits.float(), labels, label_smoothing=smoothing, reduction="none")
-            total = self.weighting(each, labels).sum()
-        return total / (labels != NO_LABEL).sum().clamp_min(1)
+            each = F.cross_entropy(logits.float(), truth, label_smoothing=smoothing, reduction="none")
+            total = self.weighting(each, truth).sum()
+        return total / (truth != NO_LABEL).sum().clamp_min(1)
 
-    def log_training(self, logits: torch.Tensor, labels: torch.Tensor, losses: dict[str, torch.Tensor]) -> None:
+    def answer(self, logits: torch.Tensor, features: dict[int, torch.Tensor]) -> Answer:
+        """Return the features and, as scores, the logits."""
+        return Answer(features, scores=logits)
+
+    def log_training(self, logits: torch.Tensor, truth: torch.Tensor, losses: dict[str, torch.Tensor]) -> None:
         """Log training losses under `train_NAME`, and the training metrics, as means over the epoch."""
-        self.train_metrics.update(logits.detach(), labels)
+        self.train_metrics.update(logits.detach(), truth)
         self.log_dict(self.train_metrics, **EPOCH)
         if self.weighting is not None:
-            self.weighting.note(logits, labels)
+            self.weighting.note(logits, truth)
             self.log_dict(self.weighting.named(), **EPOCH)
         scalars = {f"train_{name}": value.detach() for name, value in losses.items()}
-        self.log_dict(scalars, **mean_over(len(labels)))
+        self.log_dict(scalars, **mean_over(len(truth)))
 
     def on_train_epoch_end(self) -> None:
         """Let the classes' weights follow what the epoch got right; the checkpoint comes after this."""
         if self.weighting is not None:
             self.weighting.end_epoch()
 
-    def validation_step(self, batch: dict[str, torch.Tensor]) -> None:
-        """Log the plain cross-entropy and the metrics of a validation batch."""
-        logits = self.student(normalise(batch["image"]))
-        self.log_validation(logits, batch["label"])
-
-    def log_validation(self, logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
-        """Log val_loss and the validation metrics of logits (B, K); return val_loss of the batch."""
-        self.val_metrics.update(logits, labels)
+    def log_validation(self, logits: torch.Tensor, truth: torch.Tensor) -> torch.Tensor:
+        """Log val_loss and the validation metrics of logits (B, K) and labels (B,); return val_loss of the batch."""
+        self.val_metrics.update(logits, truth)
         self.log_dict(self.val_metrics, **EPOCH)
-        loss = F.cross_entropy(logits.float(), labels)
-        self.log("val_loss", loss, prog_bar=True, **mean_over(len(labels)))
+        loss = F.cross_entropy(logits.float(), truth)
+        self.log("val_loss", loss, prog_bar=True, **mean_over(len(truth)))
         return loss
-
-    def configure_optimizers(self) -> dict:
-        """AdamW with the rate of `warmup_cosine`, set anew at every step (fractional epochs)."""
-        settings = self.optimisation
-        steps = self.trainer.estimated_stepping_batches / self.trainer.max_epochs  # in one epoch
-        # lr=1 leaves the schedule's value as it is: LambdaLR multiplies.
-        learned = [parameter for parameter in self.parameters() if parameter.requires_grad]
-        optimiser = torch.optim.AdamW(learned, lr=1.0, weight_decay=settings.weight_decay, fused=True)
-
-        def rate(step: int) -> float:
-            epoch = (step + 1) / steps  # the first step is not spent at rate zero
-            return warmup_cosine(epoch, settings.warmup, settings.epochs, settings.lr, settings.min_lr)
-
-        schedule = torch.optim.lr_scheduler.LambdaLR(optimiser, rate)
-        return {"optimizer": optimiser, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}

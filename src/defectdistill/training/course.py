@@ -12,14 +12,14 @@ from typing import Any
 import torch
 
 from defectdistill.models.trunk import tensors_of, trunk_of
-from defectdistill.training.classification import ClassificationTask
-from defectdistill.training.distillation import OBJECTIVE, DistillationTask, distilling_task
+from defectdistill.training.distillation import Distilling, distilling_task, mixed
 from defectdistill.training.distributed import batch_weight
 from defectdistill.training.fit import mean_over
 from defectdistill.training.lesson import Lesson
+from defectdistill.training.student_task import StudentTask
 
 
-class HintTask(DistillationTask):
+class Hinting(Distilling):
     """Train a student's features by the hint loss alone, which is logged as train_loss, val_loss and val_hint."""
 
     def training_step(self, batch: dict[str, torch.Tensor]) -> torch.Tensor:
@@ -36,7 +36,7 @@ class HintTask(DistillationTask):
 
 
 def lessons_of(
-    task: ClassificationTask, settings: dict[str, Any], store: Path, teacher: Path, splits: dict[str, Path], more: Path
+    task: StudentTask, settings: dict[str, Any], store: Path, teacher: Path, splits: dict[str, Path], more: Path
 ) -> list[Lesson]:
     """Return the lessons that section `distill` of params.yaml describes, for the student in `task`; the last one's
     task is what evaluation needs. The arguments are those of `distilling_task`, and so are the errors.
@@ -44,11 +44,12 @@ def lessons_of(
     given = (store, teacher, splits, more)
     distilling, arrays, further = distilling_task(task, settings, *given)
     if not settings["hint_epochs"]:
-        return [Lesson(distilling, arrays, further, OBJECTIVE)]
+        return [Lesson(distilling, arrays, further, task.monitor_taught)]
     level, epochs = settings["hint_level"], settings["hint_epochs"]
     hinted, hint_arrays, hint_further = distilling_task(task, settings | {"method": "hint", "levels": [level]}, *given)
     rates = dataclasses.replace(task.optimisation, epochs=epochs, warmup=min(task.optimisation.warmup, epochs / 2))
-    first = HintTask(task.student, task.classes, rates, hinted.method, hinted.taps, (1.0, 1.0), hinted.teacher)
+    parts = task.parts() | {"optimisation": rates}
+    first = mixed(Hinting, type(task))(parts, hinted.method, hinted.taps, (1.0, 1.0), hinted.teacher)
     network = task.student.network
     trunk = trunk_of(network, hinted.taps[level])
     before = {name: value.clone() for name, value in network.state_dict().items()}
@@ -70,5 +71,5 @@ def lessons_of(
 
     return [
         Lesson(first, hint_arrays, hint_further, ("val_hint", "min"), "hint", epochs, begin_hint),
-        Lesson(distilling, arrays, further, OBJECTIVE, begin=begin),
+        Lesson(distilling, arrays, further, task.monitor_taught, begin=begin),
     ]

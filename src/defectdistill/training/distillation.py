@@ -1,7 +1,9 @@
-"""The task of distilling: a classifier that also learns from what the teacher said (cable paper, equation 3)."""
+"""The task of distilling: a student that also learns from what the teacher said (cable paper, equation 3)."""
 
 import importlib
+from functools import cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -16,12 +18,10 @@ from defectdistill.distillation.pair import Pair
 from defectdistill.distillation.ramp import quadratic_ramp
 from defectdistill.models.class_map import mask_map
 from defectdistill.models.normalise import normalise
-from defectdistill.models.students import Student, taps_of
 from defectdistill.models.taps import Tap, select_taps
-from defectdistill.training.class_weights import ClassWeights
-from defectdistill.training.classification import ClassificationTask, Optimisation
 from defectdistill.training.distributed import batch_weight
 from defectdistill.training.fit import mean_over
+from defectdistill.training.student_task import StudentTask
 
 # Method name → module with `build(pair, settings)`; imported when it is asked for, so that editing a method that
 # another one does not contain re-runs that method alone.
@@ -39,34 +39,31 @@ METHODS = {
         "none",
     )
 }
-OBJECTIVE = ("val_objective", "min")  # how the best epoch of distilling is found
 UNLABELLED = "unlabelled"  # the name of their split in a store
 TAUGHT = {"features", "maps", "scores"}  # what a method may ask of a teacher
 STORED = "teacher_"  # batches carry the stored arrays as teacher_features8, …
 
 
-class DistillationTask(ClassificationTask):
-    """L = L_ce + λ(t)·L_distil; the teacher's answers come with the batch, fp16, or from `teacher` itself.
+class Distilling:
+    """Mixed into a student's task, before it: L = L_hard + λ(t)·L_distil.
 
+    `parts` are the task's own arguments. The teacher's answers come with the batch, fp16, or from `teacher` itself;
     `method` maps the student's and the teacher's `Answer` to a dictionary of raw terms and `total`. `weights` is (λ at
-    the start, λ at the end); equal values are a fixed weight. Images with NO_LABEL count in L_distil alone. Logged per
-    epoch beside what a classifier logs: every raw term and their total of both splits, cross-entropy, λ, and
-    val_objective, cross-entropy + λ at the end·total: a few validation images tell epochs apart by what the teacher
-    says of them better than by their labels alone.
+    the start, λ at the end); equal values are a fixed weight. Images that do not count in the student's own loss count
+    in L_distil alone. Logged per epoch beside what the task logs: every raw term and their total of both splits,
+    cross-entropy, λ, and val_objective, cross-entropy + λ at the end·total: a few validation images tell epochs apart
+    by what the teacher says of them better than by their labels alone.
     """
 
     def __init__(
         self,
-        student: Student,
-        classes: int,
-        optimisation: Optimisation,
+        parts: dict[str, Any],
         method: nn.Module,
         taps: dict[int, Tap],
         weights: tuple[float, float],
         teacher: Frozen | None = None,
-        weighting: ClassWeights | None = None,
     ):
-        super().__init__(student, classes, optimisation, weighting)
+        super().__init__(**parts)
         self.method = method
         self.taps = taps
         self.weights = weights
@@ -79,7 +76,7 @@ class DistillationTask(ClassificationTask):
         for name in modules:
             self.student.network.get_submodule(name).requires_grad_(False)
 
-    def train(self, mode: bool = True) -> "DistillationTask":
+    def train(self, mode: bool = True) -> "Distilling":
         """Set the mode, but for what is held."""
         super().train(mode)
         for name in self.held:
@@ -87,34 +84,43 @@ class DistillationTask(ClassificationTask):
         return self
 
     def distil(self, batch: dict[str, torch.Tensor]) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
-        """Return the student's logits (B, K) and the method's terms for a batch."""
+        """Return the student's logits and the method's terms for a batch."""
         images = normalise(batch["image"])
         logits, features = self.student.forward_with_features(images, self.taps)
         if self.teacher is None:
             said = {name.removeprefix(STORED): value for name, value in batch.items() if name.startswith(STORED)}
         else:
             said = {name: value.half() for name, value in self.teacher(images).arrays().items()}  # as if stored
-        return logits, self.method(Answer(features, scores=logits), Answer.of(said))
+        return logits, self.method(self.answer(logits, features), Answer.of(said))
 
     def training_step(self, batch: dict[str, torch.Tensor]) -> torch.Tensor:
-        """Return L_ce + λ·L_distil of a batch."""
+        """Return L_hard + λ·L_distil of a batch."""
         logits, terms = self.distil(batch)
-        labels, share = batch["label"], batch_weight(batch["label"])
+        truth, share = self.truth(batch), batch_weight(batch["label"])
         # Several processes may have labels in another proportion than images.
-        hard = self.hard_loss(logits, labels) * (batch_weight(labels, labelled=True) / share)
+        hard = self.hard_loss(logits, truth) * (batch_weight(self.counted(batch), labelled=True) / share)
         weight = quadratic_ramp(self.current_epoch / self.optimisation.epochs, *self.weights)
         loss = hard + weight * terms["total"]
-        self.log_training(logits, labels, {"loss": loss, "cross_entropy": hard, **terms_named(terms)})
+        self.log_training(logits, truth, {"loss": loss, "cross_entropy": hard, **terms_named(terms)})
         self.log("lambda", weight, **mean_over(len(logits)))
         return loss * share
 
     def validation_step(self, batch: dict[str, torch.Tensor]) -> None:
-        """Log what a classifier logs, the raw terms as val_NAME, and val_objective, by which an epoch is chosen."""
+        """Log what the task logs, the raw terms as val_NAME, and val_objective."""
         logits, terms = self.distil(batch)
-        hard = self.log_validation(logits, batch["label"])
+        hard = self.log_validation(logits, self.truth(batch))
         scalars = {f"val_{name}": value for name, value in terms_named(terms).items()}
         objective = hard + self.weights[1] * terms["total"]
         self.log_dict({**scalars, "val_objective": objective}, **mean_over(len(logits)))
+
+
+@cache
+def mixed(way: type[Distilling], task: type[StudentTask]) -> type:
+    """Return a student's task with `way` (`Distilling`, or a class of it) mixed in, so that it need not know the tasks.
+
+    A stage then depends on the task that it trains and on no other.
+    """
+    return type(f"{way.__name__}{task.__name__}", (way, task), {})
 
 
 def terms_named(terms: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
@@ -126,8 +132,8 @@ Arrays = dict[str, np.ndarray]
 
 
 def distilling_task(
-    task: ClassificationTask, settings: dict, store: Path, teacher: Path, splits: dict[str, Path], unlabelled: Path
-) -> tuple[DistillationTask, dict[str, Arrays], tuple[Path, Arrays] | None]:
+    task: StudentTask, settings: dict, store: Path, teacher: Path, splits: dict[str, Path], unlabelled: Path
+) -> tuple[StudentTask, dict[str, Arrays], tuple[Path, Arrays] | None]:
     """Return `task` with distilling added; for each split the stored answers as further arrays for its batches; and
     the same of `unlabelled` with its folder, None where it has no images or they are not wanted.
 
@@ -141,8 +147,8 @@ def distilling_task(
     strides, trained = settings["levels"], checkpoint.content_hash(teacher)
     with torch.random.fork_rng(devices=[]):  # a method's initial weights are the same, stored or not
         frozen = load_any(teacher.with_name("frozen_teacher"))
-    taps, teacher_taps = taps_of(task.student, strides), select_taps(frozen.taps, strides, "the frozen teacher")
-    pair = Pair(taps, teacher_taps, frozen.channels, task.classes)
+    taps, teacher_taps = task.levels(strides), select_taps(frozen.taps, strides, "the frozen teacher")
+    pair = Pair(taps, teacher_taps, frozen.channels, task.classes, task.map_channels)
     method = importlib.import_module(METHODS[settings["method"]]).build(pair, settings)
     if unsaid := (method.needs & TAUGHT) - frozen.says:
         raise ValueError(
@@ -167,8 +173,7 @@ def distilling_task(
     further = (unlabelled, arrays.pop(UNLABELLED)) if UNLABELLED in arrays else None
     end = settings["alpha_end"]
     weights = (settings["alpha_start"], end) if settings["schedule"] == "ramp" else (end, end)
-    taught = (task.student, task.classes, task.optimisation, method, taps, weights, frozen)
-    distilling = DistillationTask(*taught, weighting=task.weighting)
+    distilling = mixed(Distilling, type(task))(task.parts(), method, taps, weights, frozen)
     return distilling, arrays, further
 
 

@@ -8,23 +8,23 @@ from typing import Any
 import numpy as np
 
 from defectdistill.data.batches import image_batches
-from defectdistill.training.classification import ClassificationTask
 from defectdistill.training.compute import Machine
 from defectdistill.training.fit import LIMITS, fit
+from defectdistill.training.student_task import StudentTask
 
 
 @dataclass(frozen=True)
 class Lesson:
     """A `task`, further `arrays` of each split for its batches, `more` images without a label with theirs, or None.
 
-    `monitor` is the score of the best epoch and 'min' or 'max'; `name` tells the lessons of one course apart; `epochs`
-    replaces the student's, if given; `begin` is called when the lessons before it are over.
+    `monitor` is the score of the best epoch and 'min' or 'max', if not the task's own; `name` tells the lessons of one
+    course apart; `epochs` replaces the student's, if given; `begin` is called when the lessons before it are over.
     """
 
-    task: ClassificationTask
+    task: StudentTask
     arrays: dict[str, dict[str, np.ndarray]] = field(default_factory=dict)
     more: tuple[Path, dict[str, np.ndarray]] | None = None
-    monitor: tuple[str, str] = ("val_loss", "min")
+    monitor: tuple[str, str] | None = None
     name: str = ""
     epochs: int | None = None
     begin: Callable[[], None] = lambda: None
@@ -45,14 +45,15 @@ class Lesson:
         """
         self.begin()
         loading = {"batch_size": settings["batch_size"], "on_gpu": machine.on_gpu}
-        train, val = (self.arrays.get(split) for split in ("train", "val"))
+        train, val = (self.task.arrays(splits[split]) | self.arrays.get(split, {}) for split in ("train", "val"))
+        more = self.more and (self.more[0], self.task.arrays(self.more[0]) | self.more[1])
         seed, limits = settings["seed"], {name: settings[name] for name in LIMITS}
         fit(
             self.task,
-            image_batches(splits["train"], seed=seed, extra=train, further=self.more, **loading),
+            image_batches(splits["train"], seed=seed, extra=train, further=more, **loading),
             image_batches(splits["val"], extra=val, **loading),
             machine=machine,
-            monitor=self.monitor,
+            monitor=self.monitor or self.task.monitor,
             folder=folder / self.name,
             history=metrics / f"{self.name or 'history'}.csv",
             on_epoch=on_epoch,

@@ -1,0 +1,79 @@
+"""A ResUNet as a teacher: evaluation mode for good, cut down to what is asked for.
+
+Its encoders have layer norm, which nothing can be folded into; the decoder's batch norm stays as it is.
+"""
+
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from defectdistill import checkpoint, model_json
+from defectdistill.distillation.answer import Answer
+from defectdistill.models.class_map import class_evidence, class_map
+from defectdistill.models.resunet import ResUNet
+from defectdistill.models.taps import Tap, select_taps
+
+
+class FrozenResUNet(nn.Module):
+    """A ResUNet that only looks, whatever `train()` says: no gradients, no buffers moved.
+
+    `config` holds `encoder`, `classes`, `global_context`, `feature_fusion`, the `strides` that are tapped and
+    `class_maps`: without them the encoder alone is kept.
+    """
+
+    def __init__(self, config: dict[str, Any]):
+        super().__init__()
+        self.config = config
+        built = {key: config[key] for key in ("encoder", "classes", "global_context", "feature_fusion")}
+        self.network = ResUNet(**built)
+        taps = {tap.stride: tap for tap in self.network.taps}
+        self.taps: dict[int, Tap] = select_taps(taps, config["strides"], f"the teacher's encoder {config['encoder']!r}")
+        self.channels = config["classes"]
+        answers = {"maps", "scores"} if self.channels > 1 else {"maps"}
+        self.says = frozenset({"features", *(answers if config["class_maps"] else ())})
+        if not config["class_maps"]:
+            self.without_answers()
+        self.requires_grad_(False)
+        self.eval()
+
+    def train(self, mode: bool = True) -> "FrozenResUNet":
+        """Stay in evaluation mode."""
+        return super().train(False)
+
+    def without_answers(self) -> None:
+        """Nobody will read more than features: leave the decoder out."""
+        self.network.steps, self.network.fusion, self.network.head = nn.ModuleList(), None, None
+
+    @torch.no_grad()
+    def forward(self, x: torch.Tensor) -> Answer:
+        """(N, 3, H, W) float, normalised → features of the tapped levels; with class maps, these and the evidence."""
+        if self.network.head is None:
+            levels = zip(self.network.taps, self.network.encode(x), strict=True)
+            return Answer({tap.stride: level for tap, level in levels if tap.stride in self.taps})
+        logits, features = self.network.forward_with_features(x, self.taps)
+        logits = logits.float()
+        return Answer(features, {stride: class_map(logits, stride) for stride in features}, class_evidence(logits))
+
+    def save(self, folder: Path) -> None:
+        """Write weights and config as a checkpoint folder."""
+        checkpoint.save(folder, self.state_dict(), {"frozen_resunet": self.config})
+
+    @classmethod
+    def load(cls, folder: Path) -> "FrozenResUNet":
+        """Rebuild one from its folder; raises FileNotFoundError or ValueError naming what does not fit."""
+        config = model_json.read_model_json(folder, model_json.FrozenResUNet).frozen_resunet
+        teacher = model_json.build(folder, lambda: cls(config.model_dump()))
+        return checkpoint.load_into(teacher, folder)
+
+
+def freeze_resunet(model: ResUNet, config: dict[str, Any], strides: list[int], class_maps: bool) -> FrozenResUNet:
+    """Return the frozen form of a trained model; `config` is what built it.
+
+    Raises ValueError for a stride that its encoder does not have.
+    """
+    teacher = FrozenResUNet(config | {"strides": sorted(strides), "class_maps": class_maps})
+    trained = model.state_dict()
+    teacher.network.load_state_dict({key: trained[key] for key in teacher.network.state_dict()})
+    return teacher
