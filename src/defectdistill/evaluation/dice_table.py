@@ -166,7 +166,7 @@ def draw(path: Path, rows: Sequence[Experiment], title: str) -> None:
                 if around:
                     axes.plot(around, [row + shift] * 2, color=colour, linewidth=1.3)
                 if side in experiment.paper:
-                    label = "Paper" if not row and not column else None
+                    label = "Paper" if not row and column == len(SIDES) - 1 else None
                     place = (experiment.paper[side], row + shift)
                     axes.plot(*place, "D", color=style.QUIET, markersize=4, fillstyle="none", label=label)
         axes.set_yticks(range(len(rows)), [row.ours.replace(" ← ", "\n← ") for row in rows])
