@@ -52,7 +52,7 @@ def test_keys_named_in_the_text_exist():
     prefixes = {key.rsplit(".", depth)[0] for key in KEYS for depth in range(key.count(".") + 1)}
     for page in PAGES:
         for name in re.findall(rf"`((?:{sections})\.[\w.]+)[`:]", page.read_text()):
-            if not name.endswith((".csv", ".py", ".png", ".json", ".html", ".yaml", ".size")):
+            if not name.endswith((".csv", ".py", ".png", ".json", ".html", ".yaml", ".onnx", ".size")):
                 assert name in prefixes, f"{page.name}: {name}"
 
 
