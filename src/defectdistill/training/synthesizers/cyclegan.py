@@ -15,7 +15,7 @@ from defectdistill.data.packed import INDEX, create_array, labels_of, open_array
 from defectdistill.data.tables import read_columns, read_table, write_table
 from defectdistill.training.cyclegan import CycleGAN, Rates, scaled, train_cyclegan
 
-THREADS = 2  # pinned: another number gives other bytes
+THREADS = 1  # pinned: another number gives other bytes; small layers gain little by more
 SHOWN = 8  # good photographs on the picture of each class
 RATES = ("steps", "batch_size", "lr", "cycle", "identity")
 
