@@ -25,6 +25,11 @@ def changed(tmp_path, **changes):
     return tmp_path / "params.yaml"
 
 
+@pytest.mark.parametrize("pipeline", ["fitnets", "rkd_sarsn"])
+def test_the_whole_files_of_pipelines_with_data_of_their_own_are_valid(pipeline):
+    load_params(SHIPPED.parent / "pipelines" / pipeline / "params.yaml")
+
+
 def test_the_shipped_file_is_valid():
     params = load_params(SHIPPED)
     assert params.distill.beta == 0.5

@@ -90,7 +90,7 @@ def test_training_learns_and_the_same_seed_gives_the_same_bytes():
     first = trained(0, 3)
     assert torch.equal(first, trained(0, 3))
     assert not torch.equal(first, trained(1, 3))
-    longer = trained(0, 60)
+    longer = trained(0, 40)
     middle = longer[:, :, 6:10, 6:10].mean() - scaled(good)[:, :, 6:10, 6:10].mean()
     assert middle < -0.1  # it puts something dark where the defects are
 
@@ -134,6 +134,7 @@ def test_a_mask_is_where_the_picture_changed():
             x = x.clone()
             x[:, :, 8:16, 8:16] += 0.3
             x[:, :, 2, 2] += 0.3  # a single pixel is no defect
+            x[:, :, 28, 4:20] -= 0.3  # a line of one pixel's width is one
             x[:, :, 20:24] += 0.02  # nor what hardly differs
             return x
 
@@ -141,6 +142,7 @@ def test_a_mask_is_where_the_picture_changed():
     forged, masks = defects_on(Spot(), good, 2, 12)
     expected = np.zeros((2, 32, 32), np.uint8)
     expected[:, 8:16, 8:16] = 3
+    expected[:, 28, 4:20] = 3
     np.testing.assert_array_equal(masks, expected)
     assert forged[0, 10, 10, 0] == 138
 
