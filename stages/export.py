@@ -7,7 +7,6 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "src"))
 
 from defectdistill import checkpoint
 from defectdistill.assess import CALIBRATION, Assessor
-from defectdistill.data.packed import labels_of, open_array
 from defectdistill.data.tables import read_json, write_json
 from defectdistill.evaluation.held_out import read_photographs
 from defectdistill.export import example
@@ -21,11 +20,6 @@ from defectdistill.training.compute import set_up
 
 PREPARED, RAW, MODEL, ONNX = Path("data/prepared"), Path("data/raw"), Path("models/student"), Path("models/onnx")
 OUTPUTS = ("models/onnx", "metrics/export.json", "metrics/runs/export.json")
-
-
-def split(name: str) -> Split:
-    """Open a prepared split."""
-    return Split(open_array(PREPARED / name / "images.npy"), labels_of(PREPARED / name))
 
 
 def main() -> None:
@@ -43,8 +37,8 @@ def main() -> None:
         "weights_sha256": checkpoint.content_hash(MODEL),
     }
     paths = evenly(read_photographs(PREPARED, RAW, ("test",)).paths, settings.photographs)
-    judges = Judges(assessor.predictor, split("val"), split("test"), paths, threads)
-    seen = evenly(split("train").images, settings.calibration_images) if settings.int8 else None
+    judges = Judges(assessor.predictor, Split.open(PREPARED / "val"), Split.open(PREPARED / "test"), paths, threads)
+    seen = evenly(Split.open(PREPARED / "train").images, settings.calibration_images) if settings.int8 else None
     with stage_run("export", params.flat("export", "compute"), params.tracking.required) as run:
         parity = export_student(ONNX, judges, f"the student {config.student.arch!r}", notes, seen, settings.max_f1_drop)
         for path in (ONNX / "parity.json", Path("metrics/export.json")):

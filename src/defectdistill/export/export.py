@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import onnx
 
+from defectdistill.data.packed import labels_of, open_array
 from defectdistill.evaluation.scores import classification_scores
 from defectdistill.export.deployed import Deployed
 from defectdistill.export.onnx_file import to_bytes, to_onnx
@@ -36,6 +37,11 @@ class Split:
 
     images: np.ndarray
     labels: np.ndarray
+
+    @classmethod
+    def open(cls, folder: Path) -> "Split":
+        """Open a folder of data/prepared; raises FileNotFoundError or ValueError naming a damaged file."""
+        return cls(open_array(folder / "images.npy"), labels_of(folder))
 
 
 @dataclass(frozen=True)
