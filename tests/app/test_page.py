@@ -44,6 +44,8 @@ class Served:
 
     def __init__(self, folder):
         self.collected, self.network, self.log = folder / "collected", folder / "network", folder / "log"
+        self.temporary = folder / "temporary"
+        self.temporary.mkdir()
         self.port = free_port()
         self.address = f"http://127.0.0.1:{self.port}/"
 
@@ -56,7 +58,8 @@ def served(project, tmp_path_factory):
         *("--collect", str(page.collected), "--max-upload-mb", "1", "--max-pixels", "60000"),
     ]
     with page.log.open("w") as log:
-        process = subprocess.Popen(command, cwd=project, env=environment(), stdout=log, stderr=log)
+        variables = environment(TMPDIR=str(page.temporary))
+        process = subprocess.Popen(command, cwd=project, env=variables, stdout=log, stderr=log)
         try:
             wait_for(lambda: process.poll() is not None or "open http" in page.log.read_text(), "the page", 0.2, 300)
             assert process.poll() is None, page.log.read_text()
@@ -64,6 +67,8 @@ def served(project, tmp_path_factory):
         finally:
             process.terminate()
             process.wait(20)
+    assert process.returncode == 0
+    assert not list(page.temporary.glob("defectdistill-*"))  # no photograph stays behind
 
 
 @pytest.fixture(scope="module")

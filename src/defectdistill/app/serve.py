@@ -3,6 +3,7 @@
 import contextlib
 import ipaddress
 import os
+import signal
 import socket
 import sys
 import tempfile
@@ -122,5 +123,7 @@ def run(application, listener: socket.socket) -> None:
     import uvicorn
 
     config = uvicorn.Config(application, log_level="warning", timeout_graceful_shutdown=2, server_header=False)
+    # Uvicorn ends in order and sends itself the signal once more: without this the uploads would stay on the disk.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     with contextlib.suppress(KeyboardInterrupt):
         uvicorn.Server(config).run(sockets=[listener])
