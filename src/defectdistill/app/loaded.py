@@ -10,7 +10,7 @@ from defectdistill.app.neighbours import Neighbourhood
 from defectdistill.assess import CALIBRATION, Assessor
 from defectdistill.data.preprocess import content_box
 from defectdistill.data.tables import read_json
-from defectdistill.models.segmenter import Segmenter, load_teacher
+from defectdistill.models.segmenter import Segmenter, load_segmentation
 
 STUDENT, BASELINE, TEACHER = "student", "baseline", "teacher"
 EVALUATION, PREPARED = Path("metrics/evaluate.json"), Path("data/prepared")
@@ -86,7 +86,7 @@ class Teacher:
     @classmethod
     def load(cls, folder: Path) -> "Teacher":
         """Load a checkpoint folder; raises FileNotFoundError or ValueError naming what does not fit."""
-        network, config = load_teacher(folder)
+        network, config = load_segmentation(folder)
         return cls(Segmenter(network, config.channels), config.preprocessing.size, config.preprocessing.resize)
 
     def box(self, height: int, width: int) -> tuple[slice, slice]:
