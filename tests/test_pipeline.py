@@ -238,7 +238,8 @@ def test_mlflow_holds_a_run_a_stage_and_one_complete_run(ran):
     assert complete.data.metrics["test/macro_f1"] == results["student"]["test"]["macro_f1"]
     assert complete.data.metrics["baseline/test/macro_f1"] == results["baseline"]["test"]["macro_f1"]
     for stage, entry in stages.items():
-        assert complete.data.tags[f"stage/{stage}"] == entry.info.run_id
+        if stage != "export":  # which needs what evaluate found, and comes after it
+            assert complete.data.tags[f"stage/{stage}"] == entry.info.run_id
     epochs = store(folder).get_metric_history(stages["distill"].info.run_id, "val_loss")
     assert [metric.step for metric in epochs] == [0, 1]
     artifacts = {item.path for item in store(folder).list_artifacts(complete.info.run_id)}

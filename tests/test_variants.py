@@ -32,7 +32,7 @@ def test_changes_lie_over_the_base_in_their_order(tmp_path):
     ("chosen", "message"),
     [
         ("rows.c", r"changes\.yaml has no changes under 'rows\.c': expected a mapping"),
-        ("student.sed=1", r"student\.sed: .*params\.yaml has no such key; expected one of arch"),
+        ("student.sed=1", r"student\.sed: .*params\.yaml has no such key; expected one of task, arch"),
         ("student.seed.x=1", r"student\.seed = .*valid integer"),
         ("student.seed=one", r"student\.seed = 'one': input should be a valid integer"),
     ],

@@ -74,7 +74,7 @@ def probabilities(table):
 
 def test_nothing_in_it_is_pickled_or_names_this_machine(model):
     files = [path for path in model.rglob("*") if path.is_file()]
-    text = {".py", ".json", ".txt", ".yaml", ".html", ""}
+    text = {".py", ".json", ".txt", ".yaml", ".html", ".css", ".js", ".j2", ""}
     assert {path.suffix for path in files} <= text | {".safetensors"}
     assert [path.name for path in files if path.suffix == ".safetensors"] == ["weights.safetensors"]
     assert [path.name for path in files if not path.suffix] == ["MLmodel"]
