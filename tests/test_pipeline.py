@@ -31,7 +31,7 @@ from defectdistill.checkpoint import content_hash
 from defectdistill.data.images import decode_image
 
 # Modules that cannot change a result, and packages' empty files: no dependencies.
-LEFT_OUT = {"__init__.py", "params.py", "sections.py", "model_sections.py"}
+LEFT_OUT = {"__init__.py", "params.py", *(f"{name}sections.py" for name in ("", "ingest_", "model_", "distill_"))}
 
 # What a stage imports under another protocol alone.
 ONLY_THEN = {"prepare": {"src/defectdistill/data/augment.py"}}

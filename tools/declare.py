@@ -16,7 +16,8 @@ from ruamel.yaml import YAML
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGE, SOURCE = "defectdistill", "src/defectdistill/"
 # They cannot change a model or a score.
-LEFT_OUT = (f"{SOURCE}tracking/", *(f"{SOURCE}{name}.py" for name in ("params", "sections", "model_sections")))
+FORMS = ("params", "sections", "ingest_sections", "model_sections", "distill_sections")  # of params.yaml
+LEFT_OUT = (f"{SOURCE}tracking/", *(f"{SOURCE}{name}.py" for name in FORMS))
 # Files that import a module by a name in params.yaml: that module, or the folder of its package.
 BY_NAME = {
     f"{SOURCE}data/ingest.py": f"{SOURCE}data/sources/${{ingest.source}}",

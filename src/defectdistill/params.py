@@ -10,7 +10,7 @@ from typing import Any, get_args
 from pydantic import BaseModel, ValidationError, model_validator
 from ruamel.yaml import YAML, YAMLError
 
-from defectdistill import model_sections, sections
+from defectdistill import distill_sections, ingest_sections, model_sections, sections
 
 PARAMS = "params.yaml"
 NETWORKS, TASKS = ("unet3plus", "resunet", "classifier"), ("classification", "segmentation")
@@ -24,13 +24,13 @@ class ParamsError(ValueError):
 class Params(sections.Section):
     """All of params.yaml."""
 
-    ingest: sections.Ingest
+    ingest: ingest_sections.Ingest
     prepare: sections.Prepare
     augment: sections.Augment
     teacher: model_sections.Teacher
-    freeze: model_sections.Freeze
+    freeze: distill_sections.Freeze
     student: model_sections.Student
-    distill: model_sections.Distill
+    distill: distill_sections.Distill
     evaluate: sections.Evaluate
     export: sections.Export
     tracking: sections.Tracking
@@ -57,7 +57,7 @@ class Params(sections.Section):
         """A method asks only for what the teacher says."""
         says = self.teacher.says(self.freeze.class_maps)
         for part in sorted(self.distill.parts()):
-            asked = model_sections.ASKED.get(part)
+            asked = distill_sections.ASKED.get(part)
             if asked is None or asked in says:
                 continue
             if asked in self.teacher.says(class_maps=True):
@@ -72,7 +72,7 @@ class Params(sections.Section):
                 )
             raise ValueError(
                 f"distill.method = {part} needs class maps, and a teacher that is a classifier has none: choose "
-                f"{', '.join(name for name, part_asks in model_sections.ASKED.items() if part_asks in says)}, or "
+                f"{', '.join(name for name, part_asks in distill_sections.ASKED.items() if part_asks in says)}, or "
                 "teacher.network: unet3plus"
             )
         return self

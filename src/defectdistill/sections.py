@@ -1,6 +1,7 @@
 """The sections of `params.yaml`: every key with its type and range. No defaults: every key stands in the file.
 
-Those of the networks and their training are in `model_sections.py`.
+`ingest` is in `ingest_sections.py`, the networks and their training in `model_sections.py`, `freeze` and `distill` in
+`distill_sections.py`.
 """
 
 from typing import Annotated, Literal
@@ -22,83 +23,6 @@ class Section(BaseModel):
     """A section of params.yaml: unknown keys, values of another type, infinity and NaN are refused."""
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False)
-
-
-class Synthetic(Section):
-    """Settings of the source `synthetic`."""
-
-    seed: Seed
-    image_size: Annotated[int, Field(ge=64, le=2048)]
-    short_circuit: Count
-    fire_induced_short_circuit: Count
-    flame: Count
-    unlabelled: Annotated[int, Field(ge=0)]
-
-
-class Folder(Section):
-    """Settings of the source `folder`."""
-
-    groups: Name | None
-    group_column: Name | None
-    class_level: int | None
-
-
-class Severstal(Section):
-    """Settings of the source `severstal`."""
-
-    table: Name
-    images: Name
-    good: bool
-
-
-class Cifar10(Section):
-    """Settings of the source `cifar10`."""
-
-    per_class: Count | None
-
-
-class Shapes(Section):
-    """Settings of the source `shapes`."""
-
-    seed: Seed
-    train_per_class: Count
-    test_per_class: Count
-
-
-class Tiles(Section):
-    """Settings of the source `tiles`: how many tiles of each class to learn from, and of every class to test."""
-
-    seed: Seed
-    cracks: Count
-    good: Count
-    patches: Count
-    pits: Count
-    scratches: Count
-    test_per_class: Count
-
-
-class Strips(Section):
-    """Settings of the source `strips`."""
-
-    seed: Seed
-    images: Annotated[int, Field(ge=4)]  # one of each class at least
-    image_height: Annotated[int, Field(ge=64, le=2048)]
-    image_width: Annotated[int, Field(ge=64, le=8192)]
-
-
-class Ingest(Section):
-    """Where the photographs come from."""
-
-    source: Literal["synthetic", "folder", "severstal", "cifar10", "shapes", "tiles", "strips"]
-    path: Name
-    max_pixels: Count
-    synthetic: Synthetic
-    folder: Folder
-    severstal: Severstal
-    cifar10: Cifar10
-    shapes: Shapes
-    tiles: Tiles
-    strips: Strips
 
 
 class Prepare(Section):

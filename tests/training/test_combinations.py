@@ -12,9 +12,9 @@ from test_tasks import DISTILL, OPTIMISATION, pictures
 
 from defectdistill import checkpoint
 from defectdistill.data.tables import write_table
+from defectdistill.distill_sections import ASKED
 from defectdistill.distillation.feature_writer import write_store
 from defectdistill.distillation.frozen import freeze_any
-from defectdistill.model_sections import ASKED
 from defectdistill.models.students import build_student, classifier_config
 from defectdistill.models.unet3plus import UNet3Plus, teacher_config
 from defectdistill.params import Params

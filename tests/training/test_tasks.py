@@ -10,7 +10,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from defectdistill import checkpoint, model_sections
+from defectdistill import checkpoint, distill_sections
 from defectdistill.data.batches import NO_LABEL, JoinedBatches, PackedBatches, batches
 from defectdistill.data.tables import write_table
 from defectdistill.distillation.feature_writer import write_store
@@ -276,14 +276,14 @@ def test_a_configured_level_that_is_not_in_the_batch_is_named(store):
 
 
 def test_params_allow_the_methods_that_there_are_and_know_what_each_asks():
-    allowed = get_args(model_sections.Distill.model_fields["method"].annotation)
+    allowed = get_args(distill_sections.Distill.model_fields["method"].annotation)
     assert set(allowed) == set(METHODS)
     pair = Pair({8: Tap("a", 4, 8)}, {8: Tap("b", 4, 8)}, 2, 2)
     for name in set(METHODS) - {"combined"}:
         method = importlib.import_module(METHODS[name]).build(pair, DISTILL)
-        asked = model_sections.ASKED.get(name)
+        asked = distill_sections.ASKED.get(name)
         assert method.needs & {"features", "maps", "scores"} == ({asked} if asked else set()), name
-    assert set(model_sections.ASKED) == set(METHODS) - {"combined", "masks", "none"}
+    assert set(distill_sections.ASKED) == set(METHODS) - {"combined", "masks", "none"}
 
 
 def test_an_unknown_method_lists_the_known_ones(store):
