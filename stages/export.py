@@ -12,7 +12,8 @@ from defectdistill.evaluation.held_out import read_photographs
 from defectdistill.export import example
 from defectdistill.export.export import Judges, Split, evenly, export_student, flat_metrics
 from defectdistill.export.model_card import model_card
-from defectdistill.model_json import Classifier, read_model_json
+from defectdistill.model_forms import Classifier
+from defectdistill.model_json import read_model_json
 from defectdistill.params import load_params
 from defectdistill.stage import run_stage
 from defectdistill.tracking.runs import stage_run

@@ -11,7 +11,7 @@ from safetensors.torch import load_file, save_file
 
 from defectdistill import checkpoint, model_sections, sections
 from defectdistill.distillation.frozen_teacher import FrozenTeacher, freeze
-from defectdistill.model_json import LARGEST_SIDE, LARGEST_WIDTH
+from defectdistill.model_forms import LARGEST_SIDE, LARGEST_WIDTH
 from defectdistill.models.segmenter import Segmenter
 from defectdistill.models.students import build_student, classifier_config
 from defectdistill.models.unet3plus import build_teacher, teacher_config

@@ -12,7 +12,7 @@ class UNet3PlusTeacher(Section):
 
     network: Literal["unet3plus"]
     encoder: Name
-    width: Annotated[int, Field(ge=1, le=512)]  # model_json.py refuses a wider one
+    width: Annotated[int, Field(ge=1, le=512)]  # model_forms.py refuses a wider one
     weights: Name
     target: Literal["binary", "classes"]
     loss: Literal["ce", "ce_dice", "ce_dice_image"]

@@ -14,7 +14,8 @@ import torch
 from defectdistill import checkpoint
 from defectdistill.data.preprocess import resize
 from defectdistill.evaluation.uncertainty import entropy
-from defectdistill.model_json import Classifier, build, read_model_json
+from defectdistill.model_forms import Classifier
+from defectdistill.model_json import build, read_model_json
 from defectdistill.models.normalise import normalise
 from defectdistill.models.students import Student, build_student
 

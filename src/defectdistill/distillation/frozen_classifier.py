@@ -5,7 +5,7 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from defectdistill import checkpoint, model_json
+from defectdistill import checkpoint, model_forms, model_json
 from defectdistill.distillation.answer import Answer
 from defectdistill.models.students import build_student, taps_of
 from defectdistill.models.taps import Tap
@@ -48,7 +48,7 @@ class FrozenClassifier(nn.Module):
     @classmethod
     def load(cls, folder: Path) -> "FrozenClassifier":
         """Rebuild one from its folder; raises FileNotFoundError or ValueError naming what does not fit."""
-        config = model_json.read_model_json(folder, model_json.FrozenClassifier).frozen_classifier
+        config = model_json.read_model_json(folder, model_forms.FrozenClassifier).frozen_classifier
         teacher = model_json.build(folder, lambda: cls(config.model_dump()))
         checkpoint.load_into(teacher, folder)
         return teacher
@@ -56,7 +56,7 @@ class FrozenClassifier(nn.Module):
 
 def freeze_classifier(folder: Path, strides: list[int]) -> FrozenClassifier:
     """Return the frozen form of a classifier's checkpoint folder; raises ValueError for a stride that it lacks."""
-    config = model_json.read_model_json(folder, model_json.Classifier)
+    config = model_json.read_model_json(folder, model_forms.Classifier)
     frozen = model_json.build(
         folder,
         lambda: FrozenClassifier(

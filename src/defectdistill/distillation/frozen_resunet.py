@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from defectdistill import checkpoint, model_json
+from defectdistill import checkpoint, model_forms, model_json
 from defectdistill.distillation.answer import Answer
 from defectdistill.models.class_map import class_evidence, class_map
 from defectdistill.models.resunet import ResUNet
@@ -63,7 +63,7 @@ class FrozenResUNet(nn.Module):
     @classmethod
     def load(cls, folder: Path) -> "FrozenResUNet":
         """Rebuild one from its folder; raises FileNotFoundError or ValueError naming what does not fit."""
-        config = model_json.read_model_json(folder, model_json.FrozenResUNet).frozen_resunet
+        config = model_json.read_model_json(folder, model_forms.FrozenResUNet).frozen_resunet
         teacher = model_json.build(folder, lambda: cls(config.model_dump()))
         return checkpoint.load_into(teacher, folder)
 

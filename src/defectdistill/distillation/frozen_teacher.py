@@ -6,7 +6,7 @@ import torch
 from torch import fx, nn
 from torch.fx.experimental.optimization import fuse
 
-from defectdistill import checkpoint, model_json
+from defectdistill import checkpoint, model_forms, model_json
 from defectdistill.distillation.answer import Answer
 from defectdistill.models.class_map import class_evidence, class_map
 from defectdistill.models.encoders import PLAIN_DEPTH, build_encoder, depth_for
@@ -65,7 +65,7 @@ class FrozenTeacher(nn.Module):
     @classmethod
     def load(cls, folder: Path) -> "FrozenTeacher":
         """Rebuild a frozen teacher from its folder; raises FileNotFoundError or ValueError naming what does not fit."""
-        config = model_json.read_model_json(folder, model_json.FrozenTeacher).frozen_teacher
+        config = model_json.read_model_json(folder, model_forms.FrozenTeacher).frozen_teacher
         if config.encoder == "plain" or config.class_maps:  # the library's encoders have their own widths
             model_json.check_width(folder, config.width)
         teacher = model_json.build(folder, lambda: cls(config.model_dump()))

@@ -10,7 +10,8 @@ from defectdistill.evaluation.gathered import MODELS, Pixels, Predicted
 from defectdistill.evaluation.measures import Chosen, choose
 from defectdistill.evaluation.plot_data import prediction_rows, write_plot_data
 from defectdistill.evaluation.plot_style import remarked
-from defectdistill.evaluation.report import Figures, write_report
+from defectdistill.evaluation.report import write_report
+from defectdistill.evaluation.report_page import Figures, tested
 from defectdistill.evaluation.results import Results, evaluation_results
 
 
@@ -47,12 +48,7 @@ def evaluate_models(
     output.mkdir(parents=True, exist_ok=True)
     chosen = {model: choose(validation.probs[model], validation.labels, calibrate, target_accuracy) for model in MODELS}
     results = evaluation_results(test, unlabelled, pixels, chosen, classes, resamples, seed)
-    results["data"] = {
-        "source": data["source"],
-        "synthetic": data["synthetic"],
-        "test_images": len(test.names),
-        "test_images_with_a_copy": len({pair["name"] for pair in leaks["pairs"]}),
-    }
+    results["data"] = tested(data, leaks, len(test.names))
     write_json(output / "evaluate.json", results)
     write_json(output / "calibration.json", {model: calibration(choice) for model, choice in chosen.items()})
 

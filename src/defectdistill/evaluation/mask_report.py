@@ -6,8 +6,8 @@ from typing import Any
 
 from defectdistill.evaluation.mask_figures import ends_of, scores_of
 from defectdistill.evaluation.mask_results import MODELS, Results
-from defectdistill.evaluation.report_page import Figures, count_rows, embedded, page_template, splits
-from defectdistill.evaluation.report_words import flattery, number
+from defectdistill.evaluation.report_page import Figures, embedded, page_facts, page_template
+from defectdistill.evaluation.report_words import number
 from defectdistill.evaluation.scores import metric_names
 
 _SCORES = {
@@ -37,12 +37,7 @@ def write_mask_report(
     test, classes = results["student"]["test"], data["classes"]
     page = page_template("mask_report.html").render(
         title=title,
-        data=data,
-        leaks=leaks,
-        flattery=flattery(data["divided"]),
-        leaked=len({pair["name"] for pair in leaks["pairs"]}),
-        splits=splits(data),
-        count_rows=count_rows(data),
+        **page_facts(data, leaks),
         verdict=verdict(results, groups),
         images=test["images"],
         groups=groups,

@@ -10,9 +10,9 @@ from typing import Any
 
 from defectdistill.evaluation.gathered import MODELS
 from defectdistill.evaluation.measures import Chosen
-from defectdistill.evaluation.report_page import Figures, count_rows, embedded, page_template, splits
+from defectdistill.evaluation.report_page import Figures, embedded, page_facts, page_template
 from defectdistill.evaluation.report_trust import attention_section, calibration_section, selective_section
-from defectdistill.evaluation.report_words import flattery, verdict
+from defectdistill.evaluation.report_words import verdict
 from defectdistill.evaluation.scores import metric_names
 
 _SCORES = {
@@ -58,12 +58,7 @@ def write_report(
     mistakes = _mistakes(predictions)
     page = page_template("report.html").render(
         title=title,
-        data=data,
-        leaks=leaks,
-        flattery=flattery(data["divided"]),
-        leaked=len({pair["name"] for pair in leaks["pairs"]}),
-        splits=splits(data),
-        count_rows=count_rows(data),
+        **page_facts(data, leaks),
         verdict=verdict(test["student"], test["baseline"], results["paired"], images),
         images=images,
         groups=groups,

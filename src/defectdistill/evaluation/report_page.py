@@ -8,7 +8,7 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 
 from defectdistill.evaluation.plot_style import heading, readable
-from defectdistill.evaluation.report_words import number, signed, span
+from defectdistill.evaluation.report_words import flattery, number, signed, span
 
 Figures = Sequence[tuple[str, Path]]
 
@@ -18,7 +18,7 @@ _IMAGE_TYPES = {".png": "image/png", ".jpg": "image/jpeg", ".jpeg": "image/jpeg"
 def page_template(name: str) -> Template:
     """Return a page of this folder as a template that escapes what it is given and knows no missing value."""
     environment = Environment(
-        loader=PackageLoader("defectdistill.evaluation", "."),
+        loader=PackageLoader("defectdistill.evaluation", "pages"),
         autoescape=True,
         trim_blocks=True,
         lstrip_blocks=True,
@@ -26,6 +26,34 @@ def page_template(name: str) -> Template:
     )
     environment.filters |= {"number": number, "signed": signed, "span": span, "readable": readable, "heading": heading}
     return environment.get_template(name)
+
+
+def tested(data: Mapping[str, Any], leaks: Mapping[str, Any], images: int) -> dict[str, Any]:
+    """Return what evaluate.json says of the data under `data`: source, synthetic, and of how many test images, of how
+    many with a near copy among those that were learned from. `data` is summary.json, `leaks` from `find_leaks`."""
+    return {
+        "source": data["source"],
+        "synthetic": data["synthetic"],
+        "test_images": images,
+        "test_images_with_a_copy": with_a_copy(leaks),
+    }
+
+
+def with_a_copy(leaks: Mapping[str, Any]) -> int:
+    """Return how many test images have a near copy among those that were learned from."""
+    return len({pair["name"] for pair in leaks["pairs"]})
+
+
+def page_facts(data: Mapping[str, Any], leaks: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what every page says of the data, by the names that its templates use."""
+    return {
+        "data": data,
+        "leaks": leaks,
+        "flattery": flattery(data["divided"]),
+        "leaked": with_a_copy(leaks),
+        "splits": splits(data),
+        "count_rows": count_rows(data),
+    }
 
 
 def splits(data: Mapping[str, Any]) -> list[str]:

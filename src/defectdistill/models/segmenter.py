@@ -7,8 +7,9 @@ import numpy as np
 import torch
 
 from defectdistill import checkpoint
-from defectdistill.model_json import ResUNet as ResUNetJson
-from defectdistill.model_json import Teacher, build, check_width, read_model_json
+from defectdistill.model_forms import ResUNet as ResUNetJson
+from defectdistill.model_forms import Teacher
+from defectdistill.model_json import build, check_width, read_model_json
 from defectdistill.models.class_map import class_evidence, defect_logits, with_background
 from defectdistill.models.normalise import normalise
 from defectdistill.models.resunet import ResUNet

@@ -13,7 +13,7 @@ from defectdistill.evaluation.mask_figures import draw_figures, overlay_sheet, s
 from defectdistill.evaluation.mask_report import write_mask_report
 from defectdistill.evaluation.mask_results import MODELS, Results, Segmented, mask_results
 from defectdistill.evaluation.plot_style import remarked
-from defectdistill.evaluation.report_page import Figures
+from defectdistill.evaluation.report_page import Figures, tested
 from defectdistill.models.segmenter import Segmenter
 
 
@@ -39,12 +39,7 @@ def evaluate(
     output.mkdir(parents=True, exist_ok=True)
     said = ask(prepared / "test", models, data["classes"], settings["batch_size"])
     results = mask_results(said, data["classes"], settings["resamples"], settings["seed"])
-    results["data"] = {
-        "source": data["source"],
-        "synthetic": data["synthetic"],
-        "test_images": len(said.names),
-        "test_images_with_a_copy": len({pair["name"] for pair in leaks["pairs"]}),
-    }
+    results["data"] = tested(data, leaks, len(said.names))
     write_json(output / "evaluate.json", results)
     write_dice(output / "plots/dice.csv", results)
     with remarked("Synthetic data: generated photographs" if data["synthetic"] else ""):
