@@ -7,7 +7,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "src"))
 
 from tqdm import tqdm
 
-from defectdistill.data.packed import read_index
+from defectdistill.data.packed import masked_in
 from defectdistill.data.tables import read_json, read_table
 from defectdistill.evaluation.gathered import load_teacher
 from defectdistill.evaluation.worth import Measured, Place, measured_student, measured_teacher, paired, test_share
@@ -47,13 +47,13 @@ def main() -> None:
     for row in tqdm(rows, unit=" rows", disable=None):
         trained |= measured(row, seeds)
     pairs = [(row["row"], reference) for row in rows for reference in row["against"].split()]
-    prepared = [next(Path(arm).iterdir()) / "data/prepared" for arm in dict.fromkeys(row["arm"] for row in rows)]
-    masks = [sum(row["mask_source"] != "none" for row in read_index(folder / "train")) for folder in prepared]
-    summary = read_json(prepared[0] / "summary.json")
+    arms = [sorted(Path(arm).glob("*/data/prepared")) for arm in dict.fromkeys(row["arm"] for row in rows)]
+    masks = [[int(masked_in(split / "train").sum()) for split in arm] for arm in arms]
+    summaries = [read_json(split / "summary.json") for split in arms[0]]
     words = {row["row"]: row["words"] for row in rows}
-    found = paired(trained, pairs, test_share(summary))
+    found = paired(trained, pairs, test_share(summaries))
     OUTPUT.mkdir(exist_ok=True)
-    write_worth(OUTPUT, trained, found, words, summary, masks)
+    write_worth(OUTPUT, trained, found, words, summaries, masks)
 
 
 if __name__ == "__main__":

@@ -75,6 +75,11 @@ def test_nothing_changed_executes_nothing(ablation):
     assert ran(repro(ablation[0], ABLATION)) == set()
 
 
+def test_a_teacher_that_comes_out_the_same_re_runs_nothing(ablation):
+    run("dvc repro -f -s cable_ablation/dvc.yaml:teacher@random_teacher", ablation[0] / "pipelines")
+    assert ran(repro(ablation[0], ABLATION)) == set()
+
+
 def test_another_row_re_runs_that_row_alone(ablation):
     folder = ablation[0]
     replace(

@@ -7,8 +7,11 @@ from test_prepare import load, run
 from defectdistill.data.errors import DataError
 from defectdistill.data.fewer import kept, set_aside
 
-ROWS = [{"name": f"{label}{number}", "label": label} for label, count in (("a", 40), ("b", 20), ("c", 2))
-        for number in range(count)]  # fmt: skip
+ROWS = [
+    {"name": f"{label}{number}", "label": label, "mask": "m.png"}
+    for label, count in (("a", 40), ("b", 20), ("c", 2))
+    for number in range(count)
+]
 
 
 def chosen(limit, rows=ROWS, seed=0):
@@ -37,11 +40,24 @@ def test_a_limit_below_the_number_of_classes_is_refused():
 
 def test_validation_and_test_keep_all():
     sides = ["test" if number % 3 == 0 else "val" if number % 3 == 1 else "train" for number in range(len(ROWS))]
-    labelled, left, lost = set_aside(ROWS, sides, 6, 4, 0)
+    labelled, left, lost = set_aside(ROWS, sides, 6, 4, 0, given=True)
     assert Counter(left) == {"train": 6} | {side: count for side, count in Counter(sides).items() if side != "train"}
     assert len(lost) == Counter(sides)["train"] - 6
     bare = [(row, side) for row, side in zip(labelled, left, strict=True) if "without_mask" in row]
     assert [side for _, side in bare] == ["train", "train"]
+
+
+def test_photographs_without_a_mask_do_not_count_as_masks():
+    rows = [row | {"mask": "m.png" if number % 5 == 0 else ""} for number, row in enumerate(ROWS)]
+    there = sum(bool(row["mask"]) for row in rows)
+    labelled, _, _ = set_aside(rows, ["train"] * len(rows), None, there - 2, 0, given=True)
+    bare = [row for row in labelled if "without_mask" in row]
+    assert len(bare) == 2
+    assert all(row["mask"] for row in bare)
+    labelled, _, _ = set_aside(rows, ["train"] * len(rows), None, there + 1, 0, given=True)  # more than there are
+    assert not [row for row in labelled if "without_mask" in row]
+    labelled, _, _ = set_aside(rows, ["train"] * len(rows), None, 10, 0, given=False)  # all have one, by threshold
+    assert len([row for row in labelled if "without_mask" not in row]) == 10
 
 
 def test_prepare_moves_them_to_the_photographs_without_a_label(tmp_path):

@@ -24,6 +24,7 @@ SUMMARY = {
     "unlabelled": 100,
     "synthetic": True,
 }
+SUMMARIES = [SUMMARY, SUMMARY | {"unlabelled": 102}]  # groups seldom divide evenly
 WORDS = {"plain": "No teacher", "distilled": "Distilled", "teacher": "The teacher"}
 
 
@@ -102,12 +103,13 @@ def test_rows_are_paired_by_split_and_seed_and_seeds_are_averaged_first():
 
 
 def test_photographs_without_a_label_are_learned_from_too():
-    assert test_share(SUMMARY) == 80 / 160
+    assert test_share([SUMMARY]) == 80 / 160
+    assert test_share(SUMMARIES) == 160 / 322
 
 
 def test_one_split_with_one_seed_has_no_interval(tmp_path):
     places = trained(splits=1, seeds=1)
-    write_worth(tmp_path, places, paired(places, [("distilled", "plain")], 0.5), WORDS, SUMMARY, [60])
+    write_worth(tmp_path, places, paired(places, [("distilled", "plain")], 0.5), WORDS, [SUMMARY], [[60]])
     difference = places[Place("distilled", 0, 0)]["macro_f1"] - places[Place("plain", 0, 0)]["macro_f1"]
     assert f"| Macro-F1 | +{difference:.3f} |  | " in (tmp_path / "table.md").read_text()
 
@@ -116,7 +118,14 @@ def test_the_table_holds_every_training_and_bold_is_outside_the_noise(tmp_path):
     places = trained()
     for name in ("one", "two"):
         (tmp_path / name).mkdir()
-        write_worth(tmp_path / name, places, paired(places, [("distilled", "plain")], 0.5), WORDS, SUMMARY, [60, 20])
+        write_worth(
+            tmp_path / name,
+            places,
+            paired(places, [("distilled", "plain")], 0.5),
+            WORDS,
+            SUMMARIES,
+            [[60, 60], [20, 19]],
+        )
     with open(tmp_path / "one/trainings.csv", newline="") as file:
         rows = list(csv.DictReader(file))
     assert len(rows) == 18
@@ -124,7 +133,8 @@ def test_the_table_holds_every_training_and_bold_is_outside_the_noise(tmp_path):
     assert list(rows[0].values()) == ["plain", "0", "0", macro_f1, "0.500000", "", "0.200000"]
     text = (tmp_path / "one/table.md").read_text()
     assert "| Distilled | No teacher | Macro-F1 | **+0.1" in text
-    assert "| Distilled | No teacher | Loss, calibrated | 0.000 (0.000 to 0.000) |" in text
-    assert "3 splits, 2 seeds; each split: 60 to learn from, 60 or 20 of them with a mask, 100 without a label" in text
+    assert "| Distilled | No teacher | Loss, calibrated (less is better) | 0.000 (0.000 to 0.000) |" in text
+    learned = "60 to learn from, 60 or 19 to 20 of them with a mask, 100 to 102 without a label"
+    assert f"3 splits, 2 seeds; each split: {learned}" in text
     for file in ("table.png", "table.md", "trainings.csv"):
         assert (tmp_path / "one" / file).read_bytes() == (tmp_path / "two" / file).read_bytes()

@@ -9,7 +9,7 @@ import torch
 from torch import distributed
 from torch.utils.data import BatchSampler, DataLoader, Dataset, RandomSampler, Sampler, SequentialSampler
 
-from defectdistill.data.packed import labels_of, open_array, read_index
+from defectdistill.data.packed import labels_of, masked_in, open_array
 
 EPOCHS = 1_000_003  # more than a training has, so that no two seeds share an epoch's order
 NO_LABEL = -100  # what torch's cross-entropy ignores
@@ -173,7 +173,7 @@ def mask_batches(
     `label` int64 (B,); `masked` float32 (B,), 1 where there is a mask: everywhere, unless `every` image is wanted.
     Raises ValueError where no mask shows a defect: there is nothing to learn from.
     """
-    masked = np.array([entry["mask_source"] != "none" for entry in read_index(folder)], dtype=np.float32)
+    masked = masked_in(folder).astype(np.float32)
     masks = open_array(folder / "masks.npy")
     if not any(masks[row].any() for row in np.flatnonzero(masked)):
         raise ValueError(

@@ -43,18 +43,26 @@ def kept(rows: Sequence[Mapping[str, str]], limit: int | None, key: str, seed: i
 
 
 def set_aside(
-    rows: Sequence[Row], sides: Sequence[str], label_limit: int | None, mask_limit: int | None, seed: int
+    rows: Sequence[Row],
+    sides: Sequence[str],
+    label_limit: int | None,
+    mask_limit: int | None,
+    seed: int,
+    given: bool,
 ) -> tuple[list[Row], list[str], list[Row]]:
     """Return the labelled rows and their sides, and the training rows that lose their label.
 
-    Of the training rows that keep their label all but `mask_limit` get the key `NO_MASK`. Raises `DataError` as `kept`.
+    Of the training rows that keep their label and have a mask all but `mask_limit` get the key `NO_MASK`. Where masks
+    are `given` and there are any, those count; where all come by threshold, every row has one. Raises `DataError` as
+    `kept`.
     """
     train = [position for position, side in enumerate(sides) if side == "train"]
     labels = kept([rows[position] for position in train], label_limit, "label_limit", seed)
     lost = {position for position, keeps in zip(train, labels, strict=True) if not keeps}
     train = [position for position in train if position not in lost]
-    masks = kept([rows[position] for position in train], mask_limit, "mask_limit", seed)
-    bare = {position for position, keeps in zip(train, masks, strict=True) if not keeps}
+    masked = [position for position in train if given and rows[position]["mask"]] or train
+    masks = kept([rows[position] for position in masked], mask_limit, "mask_limit", seed)
+    bare = {position for position, keeps in zip(masked, masks, strict=True) if not keeps}
     left = [position for position in range(len(rows)) if position not in lost]
     labelled = [rows[position] | ({NO_MASK: "yes"} if position in bare else {}) for position in left]
     return labelled, [sides[position] for position in left], [rows[position] for position in sorted(lost)]

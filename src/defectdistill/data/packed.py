@@ -58,6 +58,11 @@ def labels_of(folder: Path) -> np.ndarray:
     return np.array([int(row["label"]) for row in read_index(folder)], dtype=np.int64)
 
 
+def masked_in(folder: Path) -> np.ndarray:
+    """Return which of a folder's images have a mask, whatever it shows: bool (N,); without a word of masks none has."""
+    return np.array([row.get("mask_source", "none") != "none" for row in read_index(folder)], dtype=bool)
+
+
 def contents(folder: Path) -> str:
     """Return the SHA-256 (64 hex digits) of a folder's images and index: what a store of features belongs to."""
     return digest([folder / INDEX, folder / "images.npy"], folder)

@@ -13,7 +13,7 @@ from defectdistill.data.copy_groups import Copies, find_copies
 from defectdistill.data.errors import DataError
 from defectdistill.data.fewer import in_words, set_aside
 from defectdistill.data.images import decode_image
-from defectdistill.data.label_maps import LabelMaps
+from defectdistill.data.label_maps import GIVEN, LabelMaps
 from defectdistill.data.masks import Table
 from defectdistill.data.packed import create_array
 from defectdistill.data.preprocess import resize as resize_image
@@ -63,7 +63,7 @@ def prepare(
     unlabelled = [row for row in rows if not row["label"]]
     with _naming(copies.summary()):
         labelled, sides = divide(labelled, protocol, fractions, seed, folds, fold)
-    labelled, sides, lost = set_aside(labelled, sides, label_limit, mask_limit, seed)
+    labelled, sides, lost = set_aside(labelled, sides, label_limit, mask_limit, seed, masks in GIVEN)
     unlabelled = sorted(unlabelled + lost, key=lambda row: row["name"])
     with tqdm(total=len(labelled) + len(unlabelled), desc="prepare", unit=" images", disable=None) as progress:
         for name in SIDES:

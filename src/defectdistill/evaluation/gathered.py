@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from defectdistill.checkpoint import read_config
-from defectdistill.data.packed import labels_of, open_array, read_index
+from defectdistill.data.packed import labels_of, masked_in, open_array, read_index
 from defectdistill.evaluation.class_activation import activation_maps
 from defectdistill.models.segmenter import Segmenter
 from defectdistill.predict import Predictor
@@ -78,7 +78,7 @@ def gather(prepared: Path, predictors: Mapping[str, Predictor], teacher: Asked) 
 
 def _pixels(folder: Path, labels: np.ndarray, predictors: Mapping[str, Predictor], teacher: Asked) -> Pixels:
     images, masks = open_array(folder / "images.npy"), open_array(folder / "masks.npy")
-    masked = np.array([row["mask_source"] != "none" for row in read_index(folder)], dtype=bool)
+    masked = masked_in(folder)
     maps = {model: activation_maps(predictor, images, labels) for model, predictor in predictors.items()}
     known = {model: each for model, each in maps.items() if each is not None}
     answers, classes = None, predictors["student"].classes

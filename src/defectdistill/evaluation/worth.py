@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from defectdistill.data.packed import labels_of, open_array, read_index
+from defectdistill.data.packed import labels_of, masked_in, open_array
 from defectdistill.evaluation.bootstrap import once
 from defectdistill.evaluation.class_activation import activation_maps, pointing
 from defectdistill.evaluation.measures import choose, labelled_measures
@@ -20,12 +20,11 @@ from defectdistill.evaluation.scores import classification_scores
 from defectdistill.models.segmenter import Segmenter
 from defectdistill.predict import Predictor
 
-# Name → its words, and whether more of it is better.
-MEASURES = {
-    "macro_f1": ("Macro-F1", True),
-    "loss": ("Loss, calibrated", False),
-    "calibration_error": ("Calibration error, calibrated", False),
-    "energy_inside": ("Activation inside the mask", True),
+MEASURES = {  # name → its words
+    "macro_f1": "Macro-F1",
+    "loss": "Loss, calibrated (less is better)",
+    "calibration_error": "Calibration error, calibrated (less is better)",
+    "energy_inside": "Activation inside the mask",
 }
 Measured = dict[str, float]  # by the names of MEASURES; what cannot be told is missing
 
@@ -64,8 +63,8 @@ def measured_student(predictor: Predictor, prepared: Path) -> Measured:
         "loss": known["calibrated/loss"],
         "calibration_error": known["calibrated/ece"],
     }
-    masks, index = open_array(test / "masks.npy"), read_index(test)
-    marked = np.array([row["mask_source"] != "none" and mask.any() for row, mask in zip(index, masks, strict=True)])
+    masks = open_array(test / "masks.npy")
+    marked = masked_in(test) & masks.any(axis=(1, 2))
     maps = activation_maps(predictor, images[marked], labels[marked]) if marked.any() else None
     if maps is not None:
         values["energy_inside"] = float(pointing(maps, masks[marked])["energy_inside"].mean())
@@ -109,10 +108,11 @@ def paired(
     return found
 
 
-def test_share(summary: Mapping[str, Any]) -> float:
-    """Return how many test photographs there are for one that is learned from, of a split's summary.json."""
-    counts = {side: sum(of.values()) for side, of in summary["counts"].items()}
-    return counts["test"] / (counts["train"] + summary["unlabelled"])
+def test_share(summaries: Sequence[Mapping[str, Any]]) -> float:
+    """Return how many test photographs there are for one that is learned from, over the summary.json of all splits."""
+    counts = [{side: sum(of.values()) for side, of in summary["counts"].items()} for summary in summaries]
+    learned = [of["train"] + summary["unlabelled"] for of, summary in zip(counts, summaries, strict=True)]
+    return sum(of["test"] for of in counts) / sum(learned)
 
 
 def means(trained: Mapping[Place, Measured], row: str) -> dict[str, float]:

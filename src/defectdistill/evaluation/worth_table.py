@@ -19,13 +19,13 @@ def write_worth(
     trained: Mapping[Place, Measured],
     found: Sequence[Paired],
     words: Mapping[str, str],
-    summary: Mapping[str, Any],
-    masks: Sequence[int],
+    summaries: Sequence[Mapping[str, Any]],
+    masks: Sequence[Sequence[int]],
 ) -> None:
     """Write `trainings.csv`, `table.md` and `table.png` into `folder`, which must exist.
 
-    `words` names each row, in order; `summary` is a split's summary.json, `masks` how many photographs that are learned
-    from have one, in each arm.
+    `words` names each row, in order; `summaries` are the summary.json of all splits, `masks` how many photographs that
+    are learned from have one, in each split of each arm.
     """
     places = sorted(trained, key=lambda place: (list(words).index(place.row), place.split, place.seed))
     rows = [
@@ -33,7 +33,7 @@ def write_worth(
         for place in places
     ]
     write_table(folder / "trainings.csv", HEADS, rows)
-    note = remark(summary, masks, trained)
+    note = remark(summaries, masks, trained)
     (folder / "table.md").write_text("\n".join(markdown(trained, found, words, note)) + "\n", encoding="utf-8")
     with style.remarked(note):
         draw(folder / "table.png", trained, found, words)
@@ -44,16 +44,24 @@ def written(value: float | None) -> str:
     return "" if value is None else f"{value:.6f}"
 
 
-def remark(summary: Mapping[str, Any], masks: Sequence[int], trained: Mapping[Place, Measured]) -> str:
+def remark(
+    summaries: Sequence[Mapping[str, Any]], masks: Sequence[Sequence[int]], trained: Mapping[Place, Measured]
+) -> str:
     """Return on what the table rests."""
-    sides = {side: sum(of.values()) for side, of in summary["counts"].items()}
+    sides = {side: ranged([sum(of["counts"][side].values()) for of in summaries]) for side in summaries[0]["counts"]}
     splits, seeds = ({getattr(place, name) for place in trained} for name in ("split", "seed"))
     repeated = f"{counted(splits, 'split')}, {counted(seeds, 'seed')}"
     return (
-        f"{'Drawn by a program. ' * summary['synthetic']}{repeated}; each split: "
-        f"{sides['train']} to learn from, {' or '.join(map(str, masks))} of them with a mask, {summary['unlabelled']} "
-        f"without a label, {sides['val']} to validate, {sides['test']} to test."
+        f"{'Drawn by a program. ' * summaries[0]['synthetic']}{repeated}; each split: "
+        f"{sides['train']} to learn from, {' or '.join(map(ranged, masks))} of them with a mask, "
+        f"{ranged([of['unlabelled'] for of in summaries])} without a label, {sides['val']} to validate, "
+        f"{sides['test']} to test."
     )
+
+
+def ranged(numbers: Sequence[int]) -> str:
+    """Return one number, or from the smallest to the largest: `60`, `58 to 61`."""
+    return " to ".join(map(str, sorted({min(numbers), max(numbers)})))
 
 
 def counted(things: set[int], noun: str) -> str:
@@ -65,7 +73,7 @@ def markdown(
     trained: Mapping[Place, Measured], found: Sequence[Paired], words: Mapping[str, str], note: str
 ) -> list[str]:
     """Return the lines of both tables: bold is a difference whose interval does not hold zero, and nothing else."""
-    lines = ["| | " + " | ".join(text for text, _ in MEASURES.values()) + " |", "|---|" + "---:|" * len(MEASURES)]
+    lines = ["| | " + " | ".join(MEASURES.values()) + " |", "|---|" + "---:|" * len(MEASURES)]
     for row, text in words.items():
         values = means(trained, row)
         lines.append(f"| {text} | " + " | ".join(number(values.get(name)) for name in MEASURES) + " |")
@@ -76,7 +84,7 @@ def markdown(
         p_value = "" if np.isnan(of.p_value) else f"{of.p_value:.3g}"
         ratio = "" if pair.error_ratio is None else f"{pair.error_ratio:.2f} times"
         lines.append(
-            f"| {words[pair.row]} | {words[pair.reference]} | {MEASURES[pair.measure][0]} | "
+            f"| {words[pair.row]} | {words[pair.reference]} | {MEASURES[pair.measure]} | "
             f"{f'**{value}**' if stands_out(pair) else value} | {p_value} | {ratio} |"
         )
     return [*lines, "", note]

@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from defectdistill import checkpoint
-from defectdistill.data.packed import open_array, read_index
+from defectdistill.data.packed import masked_in, open_array
 from defectdistill.distillation.answer import FEATURES, MAPS, SCORES, Answer
 from defectdistill.distillation.feature_store import open_store, read_manifest
 from defectdistill.distillation.frozen import Frozen, load_any
@@ -186,8 +186,8 @@ def names_of(needs: frozenset[str], strides: list[int]) -> list[str]:
 def mask_arrays(folder: Path, classes: int, strides: list[int]) -> Arrays:
     """Return the true masks of a split in the form of class maps; all zero for images without a mask."""
     count, side = open_array(folder / "images.npy").shape[:2]
-    masked = [row for row, entry in enumerate(read_index(folder)) if entry.get("mask_source", "none") != "none"]
-    masks = open_array(folder / "masks.npy") if masked else None
+    masked = np.flatnonzero(masked_in(folder))
+    masks = open_array(folder / "masks.npy") if len(masked) else None
     arrays = {}
     for stride in strides:
         small = -(-side // stride)
