@@ -38,7 +38,8 @@ def trained(row: str, teacher: Answers, images: dict, known: Images) -> Answers:
 
 def main() -> None:
     """Read the trainings in rows/ and models/teacher, and the images, write table/."""
-    params, table, paper = load_params(), read_comparison(ASKED), read_table(PAPER)
+    params, paper = load_params(), read_table(PAPER)
+    table = read_comparison(ASKED, [row["row"] for row in paper])
     set_up(params.compute.threads, "cpu", "fp32")
     summary = read_json(PREPARED / "summary.json")
     test, train = (np.array(open_array(PREPARED / split / "images.npy")) for split in ("test", "train"))

@@ -13,7 +13,6 @@ from defectdistill.tracking.runs import stage_run
 
 OUTPUTS = ("data/raw", "metrics/runs/ingest.json")
 SOURCE = "defectdistill.data.sources.{}.source"
-DRAWN = ("synthetic", "shapes", "tiles", "strips")  # by a program: every page and picture says so
 
 
 def main() -> None:
@@ -28,7 +27,7 @@ def main() -> None:
             source.samples(Path(settings.path), **options),
             Path("data/raw"),
             source=settings.source,
-            synthetic=settings.source in DRAWN,
+            synthetic=source.DRAWN,
             max_pixels=settings.max_pixels,
         )
         run.log_metrics({f"images/{label}": count for label, count in summary["counts"].items()})

@@ -27,7 +27,7 @@ BY_NAME = {
     "stages/evaluate.py": f"{SOURCE}evaluation/tasks/${{student.task}}.py",
     f"{SOURCE}training/distillation.py": f"{SOURCE}distillation/${{distill.method}}.py",
 }
-METHODS, SYNTHESIZERS = f"{SOURCE}distillation", f"{SOURCE}training/synthesizers"
+METHODS = f"{SOURCE}distillation"
 # What a command never comes to, though its script imports it in a function.
 NOT_REACHED = {
     r"distill\.py baseline": {f"{SOURCE}training/course.py"},
@@ -77,22 +77,20 @@ def needed(command: str, values: dict[str, Any]) -> set[str]:
     return {file for file in seen if not file.startswith((*LEFT_OUT, *inside))} | templates
 
 
-def dependencies(stage: dict[str, Any], up: str, values: dict[str, Any]) -> list[str]:
+def dependencies(stage: dict[str, Any], up: str, variants: list[dict[str, Any]]) -> list[str]:
     """Return the dependencies of a stage: its own, its scripts, then the modules.
 
-    `up` leads to the root; `values` are the parameters. Beside the root's pipeline names stand for what they are now:
-    parameters may stand in another folder, and DVC ignores no `__pycache__` in a folder outside of its repository. A
-    variant may have any method.
+    `up` leads to the root; `variants` are the parameters that its runs may have. Beside the root's pipeline names stand
+    for what they are now: parameters may stand in another folder, and DVC ignores no `__pycache__` in a folder outside
+    of its repository. A variant may have any method.
     """
     command = " ".join(stage["cmd"]) if isinstance(stage["cmd"], list) else stage["cmd"]
     scripts = sorted({f"{up}{script}" for script in re.findall(r"stages/\w+\.py", command)})
-    modules = needed(command, values)
+    modules = set().union(*(needed(command, values) for values in variants))
     if up:
         if any("${distill.method}" in module for module in modules):
             modules |= set(files_of(METHODS)) | {file for method in files_of(METHODS) for file in imported(method)}
-        if any("${augment.synthesizer}" in module for module in modules):
-            modules |= set(files_of(SYNTHESIZERS))
-        modules = {file for module in modules for file in files_of(resolved(module, values))}
+        modules = {file for values in variants for module in modules for file in files_of(resolved(module, values))}
     own = [name for name in stage["deps"] if SOURCE not in name or not name.endswith((".py", "}"))]
     return [name for name in own if name not in scripts] + scripts + sorted((up + name for name in modules), key=plain)
 
@@ -117,9 +115,12 @@ def as_declared(path: Path) -> str:
     yaml.indent(mapping=2, sequence=4, offset=2)
     document, base = yaml.load(text), re.search(r"--base (\S+)", text)
     values = YAML(typ="safe", pure=True).load(path.parent / (base[1] if base else "params.yaml"))
+    changes = "".join(file.read_text(encoding="utf-8") for file in path.parent.glob("*.yaml"))
+    chosen = {values["augment"]["synthesizer"], *re.findall(r"synthesizer: (\w+)", changes)}
+    variants = [values | {"augment": values["augment"] | {"synthesizer": name}} for name in sorted(chosen)]
     for stage in document["stages"].values():
         depth = len(path.parent.relative_to(ROOT).parts) + ("wdir" in stage)
-        stage["deps"][:] = dependencies(stage, "../" * depth, values)
+        stage["deps"][:] = dependencies(stage, "../" * depth, variants)
     written = io.StringIO()
     yaml.dump(document, written)
     return written.getvalue()

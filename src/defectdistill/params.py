@@ -14,7 +14,7 @@ from defectdistill import distill_sections, ingest_sections, model_sections, sec
 
 PARAMS = "params.yaml"
 NETWORKS, TASKS = ("unet3plus", "resunet", "classifier"), ("classification", "segmentation")
-SOURCES = ("synthetic", "folder", "severstal", "cifar10", "shapes", "tiles", "strips")
+SOURCES = get_args(ingest_sections.Ingest.model_fields["source"].annotation)
 
 
 class ParamsError(ValueError):

@@ -1,5 +1,6 @@
 """The table of a comparison: what is measured of a row, what it says in words, and what it refuses."""
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -149,4 +150,26 @@ def test_a_column_that_there_is_not_is_refused_by_name(tmp_path):
 def test_a_file_without_a_table_is_refused(tmp_path):
     (tmp_path / "rows.yaml").write_text("rows: {}\n")
     with pytest.raises(ValueError, match="has no `table`"):
-        read_comparison(tmp_path / "rows.yaml")
+        read_comparison(tmp_path / "rows.yaml", [])
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"drawn": "train_accuracy"}, "drawn = 'train_accuracy': expected one of the columns accuracy"),
+        ({"drawn": "g_mean"}, "drawn = 'g_mean'"),
+        ({"colums": {}}, "colums"),
+        ({"reference": "plain"}, r"names the rows \['plain'\]: expected some of teacher, none"),
+        ({"confusion": ["none", "plain"]}, r"names the rows \['plain'\]"),
+        ({"question": {"words": "?", "row": "none", "against": "other", "margin": 0.1}}, r"names the rows \['other'\]"),
+    ],
+)
+def test_a_mistake_in_the_table_is_one_line_that_names_it(tmp_path, change, message):
+    table = {"title": "T", "reference": "none", "drawn": "accuracy", "confusion": ["none"], "question": None}
+    table["columns"] = {"accuracy": "Test", "train_accuracy": "Training"}
+    (tmp_path / "rows.yaml").write_text(json.dumps({"table": table}))
+    assert read_comparison(tmp_path / "rows.yaml", ["teacher", "none"]).drawn == "accuracy"
+    (tmp_path / "rows.yaml").write_text(json.dumps({"table": table | change}))
+    with pytest.raises(ValueError, match=message) as raised:
+        read_comparison(tmp_path / "rows.yaml", ["teacher", "none"])
+    assert type(raised.value) is ValueError  # a stage then ends in a line

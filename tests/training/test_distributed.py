@@ -116,7 +116,7 @@ def task_of(kind):
 def batch_of(kind):
     generator = torch.Generator().manual_seed(1)
     pictures = torch.randint(0, 256, (ROWS, 8, 8, 3), generator=generator, dtype=torch.uint8)
-    if kind != "student":
+    if kind in ("teacher", "segmentation"):
         masks = torch.randint(0, 3, (ROWS, 8, 8), generator=generator, dtype=torch.uint8)
         masked = torch.tensor([1.0, 1.0, 0.0, 1.0, 1.0])
         return {"image": pictures, "mask": masks, "label": torch.tensor([0, 1, 1, 0, 1]), "masked": masked}
@@ -147,5 +147,6 @@ def test_images_without_a_label_or_mask_and_overlap_weigh_as_in_one_process(tmp_
         torch.testing.assert_close(gradients[name], parameter.grad, rtol=1e-4, atol=1e-6)
     if kind == "weighted":
         alone.on_train_epoch_end()
+        assert (alone.weighting.weights != torch.tensor([0.5, 2.0, 1.5])).any()
         for rank in range(2):
             torch.testing.assert_close(torch.load(tmp_path / f"weights{rank}.pt"), alone.weighting.weights)

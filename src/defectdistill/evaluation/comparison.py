@@ -11,7 +11,7 @@ from typing import Annotated, Any
 
 import numpy as np
 import torch
-from pydantic import Field
+from pydantic import Field, ValidationError, model_validator
 from ruamel.yaml import YAML
 
 from defectdistill.data.tables import read_table
@@ -19,6 +19,7 @@ from defectdistill.distillation.soft_targets import soft_target_loss
 from defectdistill.evaluation.ablation import Scored
 from defectdistill.evaluation.report_words import per_cent, signed, span
 from defectdistill.evaluation.scores import confusion
+from defectdistill.params import describe
 from defectdistill.predict import Predictor
 from defectdistill.sections import Name, Section
 
@@ -48,6 +49,13 @@ class Table(Section):
     confusion: list[str]
     question: Question | None
 
+    @model_validator(mode="after")
+    def draws_a_score(self) -> "Table":
+        """What is drawn has an interval, and a heading."""
+        if self.drawn not in self.scores():
+            raise ValueError(f"drawn = {self.drawn!r}: expected one of the columns {', '.join(self.scores())}")
+        return self
+
     def scores(self) -> list[str]:
         """Return the columns that are scores of the test split."""
         return [name for name in self.columns if name not in BESIDE]
@@ -63,12 +71,22 @@ class Answers:
     folder: Path
 
 
-def read_comparison(path: Path) -> Table:
-    """Return the table that a rows.yaml asks for; raises ValueError where it has none or another form."""
+def read_comparison(path: Path, rows: Sequence[str]) -> Table:
+    """Return the table that a rows.yaml asks for; raises ValueError where it has none, another form, or names a row
+    that is not among `rows`."""
     asked = YAML(typ="safe", pure=True).load(path).get("table")
     if asked is None:
         raise ValueError(f"{path} has no `table`: expected title, reference, drawn, columns, confusion and question")
-    return Table.model_validate(asked)
+    try:
+        table = Table.model_validate(asked)
+    except ValidationError as error:
+        lines = "".join(f"\n  {describe(problem)}" for problem in error.errors())
+        raise ValueError(f"{path}, under `table`:{lines}") from None
+    question = [table.question.row, table.question.against] if table.question else []
+    unknown = sorted({table.reference, *table.confusion, *question} - set(rows))
+    if unknown:
+        raise ValueError(f"{path}, under `table`, names the rows {unknown}: expected some of {', '.join(rows)}")
+    return table
 
 
 def ask(folder: Path, test: np.ndarray, train: np.ndarray, labels: np.ndarray) -> Answers:

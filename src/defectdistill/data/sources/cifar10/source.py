@@ -15,6 +15,8 @@ from defectdistill.data.sample import Rejected, Sample
 from defectdistill.data.sources.cifar10.batches import Batch, binary_batch, python_batch
 from defectdistill.data.sources.folder.walk import find_images, leads_out
 
+DRAWN = False  # photographs
+
 CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
 FOLDERS = ("", "cifar-10-batches-py", "cifar-10-batches-bin")  # the official archives hold such a folder
 TRAIN, TEST = tuple(f"data_batch_{number}" for number in range(1, 6)), ("test_batch",)

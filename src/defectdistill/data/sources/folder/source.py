@@ -15,6 +15,8 @@ from defectdistill.data.sources.folder.groups import read_groups
 from defectdistill.data.sources.folder.pairing import pair_masks
 from defectdistill.data.sources.folder.walk import find_images, leads_out
 
+DRAWN = False  # photographs
+
 
 def samples(
     path: Path, groups: str | None = None, group_column: str | None = None, class_level: int | None = None

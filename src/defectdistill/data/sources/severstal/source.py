@@ -17,6 +17,8 @@ from defectdistill.data.sample import Rejected, Sample
 from defectdistill.data.sources.folder.walk import leads_out
 from defectdistill.data.sources.severstal.run_lengths import Runs, decode_runs, read_runs
 
+DRAWN = False  # photographs
+
 CLASSES = ("pits", "cracks", "scratches", "patches")  # of the numbers 1 to 4, after the steel paper
 GOOD = "good"
 SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp")

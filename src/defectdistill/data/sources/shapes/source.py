@@ -14,6 +14,8 @@ from numpy.random import Generator, SeedSequence, default_rng
 
 from defectdistill.data.sample import Sample
 
+DRAWN = True  # by a program: every page and picture says so
+
 SIDE = 32
 SCALE = 4  # drawn so many times larger, for smooth edges
 NOISE = 12.0  # grey levels

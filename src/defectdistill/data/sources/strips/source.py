@@ -16,6 +16,8 @@ from defectdistill.data.sample import Sample
 from defectdistill.data.sources.strips.defects import DEFECTS
 from defectdistill.data.sources.strips.surface import steel, with_edge
 
+DRAWN = True  # by a program: every page and picture says so
+
 CLASSES = sorted(DEFECTS)
 SECOND = 0.3  # of the pictures show a second defect
 NOISE = 2.0  # grey levels, of the camera

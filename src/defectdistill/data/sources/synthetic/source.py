@@ -16,6 +16,8 @@ from defectdistill.data.sample import Sample
 from defectdistill.data.sources.synthetic.scene import draw
 from defectdistill.data.sources.synthetic.traits import CAUSES, FIRE_INDUCED, FLAME, SHORT_CIRCUIT
 
+DRAWN = True  # by a program: every page and picture says so
+
 MASK_COLOURS = {SHORT_CIRCUIT: (255, 0, 0), FIRE_INDUCED: (0, 255, 0), FLAME: (0, 0, 255)}
 """RGB in which the melt mark of each class is drawn in its mask, on black; `scene.draw` says what belongs to it."""
 

@@ -15,6 +15,8 @@ from numpy.random import Generator, SeedSequence, default_rng
 
 from defectdistill.data.sample import Sample
 
+DRAWN = True  # by a program: every page and picture says so
+
 SIDE = 64
 GRAIN = 3.0  # grey levels, of the camera
 MARKED = 6.0  # grey levels from which on a change belongs to the mask
