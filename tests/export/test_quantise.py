@@ -8,7 +8,7 @@ from test_onnx_file import CLASSES, photographs, student
 from defectdistill.export.deployed import Deployed
 from defectdistill.export.export import INT8, Judges, Split, evenly, export_student, flat_metrics
 from defectdistill.export.onnx_file import to_bytes, to_onnx
-from defectdistill.export.parity import TOLERANCE, agreement, check
+from defectdistill.export.parity import TOLERANCE, agreement, check, photographs_agreement
 from defectdistill.export.quantise import outside_network, quantise
 from defectdistill.predict import Predictor
 
@@ -121,6 +121,10 @@ def test_agreement_by_hand():
     expected, found = np.array([[0.9, 0.1], [0.4, 0.6]]), np.array([[0.8, 0.2], [0.55, 0.45]], np.float32)
     got = agreement(expected, found)
     assert got == {"images": 2, "largest_difference": pytest.approx(0.15), "class_agreement": 0.5}
+
+
+def test_without_a_photograph_nothing_is_compared():
+    assert photographs_agreement(None, {"onnxruntime": None}, []) == {}
 
 
 def test_what_is_no_number_is_refused():

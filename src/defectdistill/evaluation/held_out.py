@@ -75,6 +75,7 @@ def read_photographs(prepared: Path, raw: Path, sides: Sequence[str]) -> Photogr
 def learned_from(prepared: Path, raw: Path) -> list[str]:
     """Return all keys, sorted, of what a student may have learned from: training, validation, and without a label.
 
+    Not of a split where copies of one photograph lie on several sides: `registry` refuses those.
     Raises FileNotFoundError or ValueError that names what is missing.
     """
     *_, keys = _originals(prepared, raw, ("train", "val", "unlabelled"))
@@ -84,12 +85,16 @@ def learned_from(prepared: Path, raw: Path) -> list[str]:
 def _originals(
     prepared: Path, raw: Path, sides: Sequence[str]
 ) -> tuple[list[dict[str, str]], list[Path], list[str], list[frozenset[str]]]:
-    """Return rows of the index, paths, digests and keys of the photographs that are not held out from their side."""
+    """Return rows of the index, paths, digests and keys of the photographs that are not held out from their side.
+
+    Augmented copies (`copy` above 0, protocol `after_augmentation`) are no photographs.
+    """
     for path in (raw / "index.csv", prepared / "summary.json", *(prepared / side / "index.csv" for side in sides)):
         if not path.is_file():
             raise FileNotFoundError(f"{path} is missing: get it with `dvc checkout`, `dvc pull` or `dvc repro`")
     originals = {row["name"]: raw / row["image"] for row in read_table(raw / "index.csv")}
-    rows = [row for side in sides for row in read_table(prepared / side / "index.csv") if not row.get("held_out")]
+    rows = [row for side in sides for row in read_table(prepared / side / "index.csv")]
+    rows = [row for row in rows if not row.get("held_out") and row.get("copy", "0") == "0"]
     gone = [row["name"] for row in rows if row["name"] not in originals or not originals[row["name"]].is_file()]
     if gone:
         raise ValueError(f"{len(gone)} photographs of {prepared} are not in {raw} ({gone[0]!r} first): run `dvc repro`")
