@@ -41,6 +41,7 @@ GIVEN = {
         "divided": "grouped",
         "protocol": "stratified 70/15/15 by group, seed 0",
         "counts": {split: dict.fromkeys(CLASSES, 10) for split in ("train", "val", "test")},
+        "near_duplicates": {"searched": True},
         "unlabelled": 5,
         "sha256": "ef" * 32,
     },
@@ -107,7 +108,13 @@ def test_a_licence_is_what_the_user_says_it_is(licence, words):
 def test_a_protocol_that_flatters_is_named():
     assert "Divided at random" in card(data__divided="random")
     assert "are on one side" not in card(data__divided="random")
-    assert "are on one side" in card()
+    assert "seed 0. Near copies and photographs of one object are on one side." in card()
+
+
+def test_near_copies_that_were_not_looked_for_are_not_said_to_be_on_one_side():
+    text = card(data__near_duplicates__searched=False)
+    assert "seed 0. Photographs of one object are on one side. Near copies were not looked for." in text
+    assert "Near copies and" not in text
 
 
 def test_int8_that_was_not_kept_is_no_file_and_says_why():

@@ -58,7 +58,7 @@ def model_card(
         int8_words=int8_words(parity["int8"]),
         synthetic=data["synthetic"],
         flattery=flattery(data["divided"]),
-        grouped=data["divided"] == "grouped",
+        together=together_words(data),
         source_words=source_words(data),
         counts=data["counts"],
         protocol=data["protocol"],
@@ -146,6 +146,15 @@ def selective_words(selective: Mapping[str, Any]) -> str:
     above, right = 1 - selective["below_threshold"], selective.get("accuracy_above")
     judged = "" if right is None else f", and {per_cent(right)} of those answers are right"
     return f"{per_cent(above)} of the photographs are above it{judged}."
+
+
+def together_words(data: Mapping[str, Any]) -> str:
+    """Return what is never on two sides of the split, '' where something may be."""
+    if data["divided"] != "grouped":
+        return ""
+    if data["near_duplicates"]["searched"]:
+        return "Near copies and photographs of one object are on one side."
+    return "Photographs of one object are on one side. Near copies were not looked for."
 
 
 def source_words(data: Mapping[str, Any]) -> str:
