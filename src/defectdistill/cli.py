@@ -90,8 +90,8 @@ def predict(
 ) -> None:
     """Predict photographs: tables and a page with what the model looked at.
 
-    Exit status: 0 all were predicted, 1 some could not be read and are listed, 2 nothing was done. An interrupted run
-    goes on by the same command.
+    Exit status: 0 all were predicted, 1 some could not be read and are listed, 2 it did not finish, 130 it was
+    interrupted. A run that did not finish goes on by the same command.
     """
     from defectdistill.prediction.command import predict
 

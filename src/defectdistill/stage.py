@@ -39,8 +39,10 @@ def run_stage(name: str, main: Callable[[], None], outputs: Iterable[str] = ()) 
         sys.exit(f"{name}: {words}")
 
 
-def in_words(error: ValueError | OSError, outputs: Iterable[str] = ()) -> str | None:
+def in_words(error: Exception, outputs: Iterable[str] = ()) -> str | None:
     """Return what a person is told of an error that this library raised on purpose, or the disk; None for a bug."""
+    if not isinstance(error, ValueError | OSError):
+        return None
     if isinstance(error, OSError) and error.errno in STORAGE:
         return unwritable(error, outputs)
     raised_in = traceback.extract_tb(error.__traceback__)[-1].filename

@@ -156,6 +156,17 @@ def test_an_interrupted_run_goes_on_and_gives_the_same_tables(monkeypatch):
     assert contents() == expected
 
 
+@pytest.mark.parametrize("error", [RuntimeError("torn"), ValueError("torn"), MemoryError("torn")])
+def test_what_nobody_foresaw_has_a_traceback_and_status_two_and_the_same_command_goes_on(monkeypatch, error):
+    mend = interrupted(monkeypatch, 2, error)
+    said = predict("in", "--batch-size", 2, status=2)
+    assert "Traceback" in said
+    assert f"{type(error).__name__}: torn" in said
+    assert said.splitlines()[-1] == "defectdistill: predict did not finish; run the same command again to go on"
+    mend()
+    assert "went on from an interrupted run, which had done 4" in predict("in", "--batch-size", 2)
+
+
 def test_rows_of_another_run_are_not_mixed_in_nor_dropped_without_a_word(monkeypatch):
     mend = interrupted(monkeypatch, 1, KeyboardInterrupt())
     predict("in", "--batch-size", 2, status=130)

@@ -1,6 +1,7 @@
 """What the command `defectdistill predict` does with a result or an error: words, and an exit status."""
 
 import sys
+import traceback
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ from defectdistill.prediction.output import PAGE, UNFINISHED
 from defectdistill.prediction.tables import REJECTED
 from defectdistill.stage import in_words
 
-ALL, SOME, NOTHING, INTERRUPTED = 0, 1, 2, 130  # exit statuses
+ALL, SOME, FAILED, INTERRUPTED = 0, 1, 2, 130  # exit statuses
 
 
 def predict(
@@ -25,15 +26,16 @@ def predict(
     """Predict, say what came out, and return the exit status; `options` are those of `run.Options`."""
     try:
         return _predict(paths, model, calibration, output, run.Options(**options), ray_workers, ray_address)
-    except (ValueError, OSError) as error:
-        words = in_words(error, [str(output)])
-        if words is None:
-            raise
-        print(f"defectdistill: {words}", file=sys.stderr)
-        return NOTHING
     except KeyboardInterrupt:
         print(f"stopped; what was done stands in {output / UNFINISHED}, the same command goes on", file=sys.stderr)
         return INTERRUPTED
+    except Exception as error:  # or Python's own status would be 1: all but some bad files is done
+        words = in_words(error, [str(output)])
+        if words is None:
+            traceback.print_exc()
+            words = "predict did not finish; run the same command again to go on"
+        print(f"defectdistill: {words}", file=sys.stderr)
+        return FAILED
 
 
 def _predict(
