@@ -1,12 +1,15 @@
+import errno
 import os
 import subprocess
 import sys
+from pathlib import Path
+from types import SimpleNamespace
 
 import psutil
 import pytest
 
 from defectdistill.data.packed import open_array
-from defectdistill.stage import run_stage
+from defectdistill.stage import in_words, run_stage
 
 
 def test_what_the_library_refuses_ends_in_one_line(tmp_path):
@@ -17,6 +20,48 @@ def test_what_the_library_refuses_ends_in_one_line(tmp_path):
 def test_what_is_raised_elsewhere_keeps_its_traceback():
     with pytest.raises(ValueError, match="invalid literal"):
         run_stage("teacher", lambda: int("abc"))
+
+
+def refused(path=None, number=errno.ENOSPC):
+    raise OSError(number, os.strerror(number), path)
+
+
+@pytest.fixture
+def disks(tmp_path, monkeypatch):
+    """Two folders, of which one is on a disk with 5 GB free and the other, with all else, on one with 2."""
+    for name in ("here", "there"):
+        (tmp_path / name).mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+
+    def usage(path):
+        return SimpleNamespace(free=5e9 if Path(path).is_relative_to(tmp_path / "there") else 2e9)
+
+    monkeypatch.setattr("shutil.disk_usage", usage)
+    return tmp_path
+
+
+def test_free_space_is_that_of_the_disk_that_refused_and_a_stage_has_its_cache(disks):
+    path = str(disks / "there/new/folder/images.npy")
+    with pytest.raises(SystemExit) as ended:
+        run_stage("augment", lambda: refused(path), ["data/augmented"])
+    said = str(ended.value)
+    assert f"augment: {path} cannot be written or read: No space left on device (5.00 GB are free in " in said
+    assert f"free in {disks / 'there'}). Make room, or give the right to; what earlier stages made is untou" in said
+    with pytest.raises(SystemExit, match=rf"one of {disks}/there/out in .*here cannot .*\(5\.00 GB .* `dvc checkout`"):
+        run_stage("augment", refused, [str(disks / "there/out")])
+    with pytest.raises(SystemExit, match=r"one of out in .*here cannot .*\(2\.00 GB are free in .*here\)"):
+        run_stage("augment", refused, ["out"])
+
+
+def test_who_is_no_stage_is_not_sent_to_dvc_s_cache(disks):
+    with pytest.raises(SystemExit, match=r"^defectdistill: x.csv cannot .*\(2.00 GB .* give the right to$"):
+        run_stage("defectdistill", lambda: refused("x.csv"))
+    for path in ("predictions/x.csv", None):
+        error = OSError(errno.EACCES, "Permission denied", path)
+        assert in_words(error, [str(disks / "there/predictions")]).endswith("give the right to")
+    assert "5.00 GB are free" in in_words(error, [str(disks / "there/predictions")])
+    assert in_words(OSError(errno.EDQUOT, "Disk quota exceeded", 3)).startswith("one of the files in ")
+    assert in_words(RuntimeError("a bug")) is None
 
 
 def test_a_stage_that_works_just_ends():

@@ -2,10 +2,11 @@
 
 import errno
 import hashlib
+import os
 import shutil
 import sys
 import traceback
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 from filelock import FileLock, Timeout
@@ -15,14 +16,18 @@ from defectdistill.processes import end_with_dvc, is_main_process
 
 STORAGE = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM}
 LIBRARY = Path(__file__).resolve().parent
+KEPT = (
+    "; what earlier stages made is untouched, and what this one made before is in DVC's cache: `dvc checkout` brings "
+    "it back"
+)
 
 
-def run_stage(name: str, main: Callable[[], None], outputs: Iterable[str] = ()) -> None:
+def run_stage(name: str, main: Callable[[], None], outputs: Sequence[str] = ()) -> None:
     """Call `main` with `outputs` cleared, one process at a time in a folder; it ends with the dvc that started it.
 
     A ValueError or OSError that was raised in this library exits with `name: message`, and so does a disk that is full
-    or may not be written to. Any other error from inside another library is a bug, ours or theirs, and its traceback
-    is needed.
+    or may not be written to, with the way back to `outputs`. Any other error from inside another library is a bug, ours
+    or theirs, and its traceback is needed.
     """
     end_with_dvc()
     try:
@@ -36,28 +41,43 @@ def run_stage(name: str, main: Callable[[], None], outputs: Iterable[str] = ()) 
         words = in_words(error, outputs)
         if words is None:
             raise
-        sys.exit(f"{name}: {words}")
+        sys.exit(f"{name}: {words}" + (KEPT if outputs and is_refused_by_disk(error) else ""))
 
 
-def in_words(error: Exception, outputs: Iterable[str] = ()) -> str | None:
-    """Return what a person is told of an error that this library raised on purpose, or the disk; None for a bug."""
+def in_words(error: Exception, outputs: Sequence[str] = ()) -> str | None:
+    """Return what a person is told of an error that this library raised on purpose, or the disk; None for a bug.
+
+    `outputs` are named where the disk does not say itself which file it refused.
+    """
+    if is_refused_by_disk(error):
+        return unwritable(error, outputs)
     if not isinstance(error, ValueError | OSError):
         return None
-    if isinstance(error, OSError) and error.errno in STORAGE:
-        return unwritable(error, outputs)
     raised_in = traceback.extract_tb(error.__traceback__)[-1].filename
     return str(error) if Path(raised_in).is_relative_to(LIBRARY) else None
 
 
-def unwritable(error: OSError, outputs: Iterable[str]) -> str:
-    """Return in words where the disk refused, why, and that nothing earlier is lost."""
-    where = error.filename or f"one of {', '.join(outputs)} in {Path.cwd()}"
-    free = shutil.disk_usage(Path.cwd()).free
+def is_refused_by_disk(error: Exception) -> bool:
+    """Whether a file could not be written or read because the disk is full or the right to is missing."""
+    return isinstance(error, OSError) and error.errno in STORAGE
+
+
+def unwritable(error: OSError, outputs: Sequence[str]) -> str:
+    """Return in words where the disk refused, why, and what to do."""
+    named = error.filename if isinstance(error.filename, str) else None  # else None, or the number of an open file
+    where = named or f"one of {', '.join(outputs) or 'the files'} in {Path.cwd()}"
+    place = existing(named or next(iter(outputs), "."))
+    free = shutil.disk_usage(place).free
     return (
-        f"{where} cannot be written or read: {error.strerror} ({free / 1e9:.2f} GB are free in {Path.cwd()}). Make "
-        "room, or give the right to; what earlier stages made is untouched, and what this one made before is in DVC's "
-        "cache: `dvc checkout` brings it back"
+        f"{where} cannot be written or read: {error.strerror} ({free / 1e9:.2f} GB are free in {place}). Make room, or "
+        "give the right to"
     )
+
+
+def existing(path: str) -> Path:
+    """Return the nearest folder above a path that is there, or the path itself if it is a folder."""
+    whole = Path(path).absolute()
+    return next(folder for folder in (whole, *whole.parents) if os.path.isdir(folder))
 
 
 def alone(name: str) -> FileLock:
