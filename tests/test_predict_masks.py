@@ -40,6 +40,25 @@ def test_a_padded_border_is_no_part_of_the_mask(folder):
     assert mask.shares == {"dent": 1.0}
 
 
+def test_where_a_defect_is_at_any_size_without_the_border_and_with_smooth_edges(folder, monkeypatch):
+    predictor = MaskPredictor.load(folder)
+    image = np.random.default_rng(0).integers(0, 255, (32, 64, 3), dtype=np.uint8)  # lies in rows 16 to 47
+    own = predictor.defect(image, 32, 64)
+    assert own.dtype == bool
+    assert np.array_equal(own, predictor.segmenter(predictor.preprocess(image)[None])[0][16:48])
+    found = np.zeros((1, 64, 64), bool)
+    found[0, :24] = True
+    found[0, 24:32, :32] = True
+    monkeypatch.setattr(predictor, "segmenter", lambda images: found)
+    large = predictor.defect(image, 320, 640)
+    assert large.shape == (320, 640)
+    assert large[:80].all()  # rows 16 to 23: the border above them is no part of it
+    assert not large[160:].any()
+    corner = large[120:160, 280:320]  # which nearest neighbours would leave square
+    assert corner[0, 0]
+    assert not corner[-1, -1]
+
+
 @pytest.mark.parametrize("image", [np.zeros((8, 8), np.uint8), np.zeros((8, 8, 3))])
 def test_what_is_no_photograph_is_named(folder, image):
     with pytest.raises(ValueError, match=r"expected uint8 \(H, W, 3\)"):

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 
 from defectdistill import checkpoint
-from defectdistill.data.preprocess import resize
+from defectdistill.data.preprocess import square
 from defectdistill.evaluation.uncertainty import entropy
 from defectdistill.model_forms import Classifier
 from defectdistill.model_json import build, read_model_json
@@ -79,9 +79,5 @@ class Predictor:
         return torch.softmax(logits.double() / self.temperature, dim=1).cpu().numpy()
 
     def preprocess(self, image: np.ndarray) -> np.ndarray:
-        """uint8 RGB (H, W, 3) → uint8 (S, S, 3); an image of the right size comes back as it is."""
-        if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3:
-            raise ValueError(f"image of {image.dtype} {image.shape}: expected uint8 (H, W, 3) in RGB order")
-        if image.shape[:2] == (self.size, self.size):
-            return np.ascontiguousarray(image)
-        return resize(image, self.size, self.resize_mode)
+        """uint8 RGB (H, W, 3) → uint8 (S, S, 3); raises ValueError for another form."""
+        return square(image, self.size, self.resize_mode)

@@ -1,6 +1,7 @@
 """The one way from photographs to masks: resize, normalise, network, the most probable class, back to full size.
 
-What `predict.py` is for classifiers, for networks that segment: a student, or a teacher that tells classes apart.
+What `predict.py` is for classifiers, for networks that segment: a student, or a teacher. The page asks it for the
+teacher's proposals (`defect`).
 """
 
 from collections.abc import Sequence
@@ -10,7 +11,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from defectdistill.data.preprocess import content_box, resize
+from defectdistill.data.preprocess import content_box, scale, square
 from defectdistill.models.segmenter import Segmenter, load_segmentation
 
 
@@ -49,9 +50,16 @@ class MaskPredictor:
 
     def preprocess(self, image: np.ndarray) -> np.ndarray:
         """uint8 RGB (H, W, 3) → uint8 (S, S, 3); raises ValueError for another form."""
-        if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3:
-            raise ValueError(f"image of {image.dtype} {image.shape}: expected uint8 (H, W, 3) in RGB order")
-        return resize(image, self.size, self.resize_mode)
+        return square(image, self.size, self.resize_mode)
+
+    def defect(self, image: np.ndarray, height: int, width: int) -> np.ndarray:
+        """Return where a defect of any class has a probability over one half, bool (height, width).
+
+        `image` is uint8 RGB of any size, the result the same picture at another one; its edges are smooth.
+        """
+        found = self.segmenter(self.preprocess(image)[None])[0]
+        content = found[content_box(*image.shape[:2], self.size, self.resize_mode)]
+        return scale(content.astype(np.float32), height, width) >= 0.5
 
     def enlarged(self, labels: np.ndarray, height: int, width: int) -> Mask:
         """Return what a label map (S, S) says of a photograph of `height` × `width`: nearest neighbours, no border."""

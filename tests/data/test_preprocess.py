@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from defectdistill.data.preprocess import PAD_COLOUR, content_box, resize, resize_mask
+from defectdistill.data.preprocess import PAD_COLOUR, content_box, resize, resize_mask, square
 
 
 def test_squash_averages_areas():
@@ -38,6 +38,17 @@ def test_pad_colour_is_nearly_zero_after_normalisation():
 
 def test_a_sliver_keeps_one_pixel():
     assert resize(np.zeros((1, 5000, 3), np.uint8), 32, "pad").shape == (32, 32, 3)
+
+
+@pytest.mark.parametrize("mode", ["squash", "pad"])
+def test_a_photograph_becomes_a_square_once(mode):
+    image = np.random.default_rng(0).integers(0, 256, (30, 50, 3), dtype=np.uint8)
+    small = square(image, 16, mode)
+    assert np.array_equal(small, resize(image, 16, mode))
+    assert np.array_equal(square(small, 16, mode), small)
+    for wrong in (image[..., 0], image.astype(np.float32), image[..., :2]):
+        with pytest.raises(ValueError, match=r"expected uint8 \(H, W, 3\)"):
+            square(wrong, 16, mode)
 
 
 @pytest.mark.parametrize("function", [resize, resize_mask])

@@ -8,9 +8,8 @@ from pathlib import Path
 
 from defectdistill.app.neighbours import Neighbourhood
 from defectdistill.assess import CALIBRATION, Assessor
-from defectdistill.data.preprocess import content_box
 from defectdistill.data.tables import read_json
-from defectdistill.models.segmenter import Segmenter, load_segmentation
+from defectdistill.predict_masks import MaskPredictor
 
 STUDENT, BASELINE, TEACHER = "student", "baseline", "teacher"
 EVALUATION, PREPARED = Path("metrics/evaluate.json"), Path("data/prepared")
@@ -27,7 +26,7 @@ class Loaded:
 
     assessors: dict[str, Assessor]
     targets: dict[str, float | None]
-    teacher: "Teacher | None"
+    teacher: MaskPredictor | None
     evaluation: dict
     prepared: Path
     missing: list[str]
@@ -47,7 +46,7 @@ class Loaded:
             assessors[BASELINE] = Assessor.load(models / BASELINE, calibration, BASELINE)
         teacher, scores = None, {}
         with _optional(missing, "The teacher proposes no mask"):
-            teacher = Teacher.load(models / TEACHER)
+            teacher = MaskPredictor.load(models / TEACHER)
         with _optional(missing, "How good the models are is not known"):
             scores = read_json(evaluation)
         chosen = read_json(calibration)
@@ -73,25 +72,6 @@ class Loaded:
     def has_neighbourhood(self, model: str) -> bool:
         """Whether asking for `neighbourhood` takes no time."""
         return model in self._neighbourhoods
-
-
-@dataclass(frozen=True)
-class Teacher:
-    """A segmenter with its preprocessing: where it sees a defect in a photograph of any size."""
-
-    segmenter: Segmenter
-    size: int
-    resize: str
-
-    @classmethod
-    def load(cls, folder: Path) -> "Teacher":
-        """Load a checkpoint folder; raises FileNotFoundError or ValueError naming what does not fit."""
-        network, config = load_segmentation(folder)
-        return cls(Segmenter(network, config.channels), config.preprocessing.size, config.preprocessing.resize)
-
-    def box(self, height: int, width: int) -> tuple[slice, slice]:
-        """Return the rows and columns of the prepared square that show a photograph."""
-        return content_box(height, width, self.size, self.resize)
 
 
 @contextmanager

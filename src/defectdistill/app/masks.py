@@ -10,10 +10,10 @@ import binascii
 import cv2
 import numpy as np
 
-from defectdistill.app.loaded import Loaded, Teacher
+from defectdistill.app.loaded import Loaded
 from defectdistill.app.looking import thumbnail
 from defectdistill.data.images import BadImage, open_image
-from defectdistill.data.preprocess import content_box, resize, scale
+from defectdistill.data.preprocess import content_box, scale
 from defectdistill.data.threshold_mask import threshold_mask
 
 WORKING_SIDE = 1024  # pixels
@@ -39,20 +39,13 @@ def propose(kind: str, image: np.ndarray, loaded: Loaded) -> np.ndarray:
         predictor = loaded.assessors["student"].predictor
         box = content_box(*image.shape[:2], predictor.size, predictor.resize_mode)
         found = threshold_mask(np.ascontiguousarray(predictor.preprocess(image)[box]))
-    elif kind == TEACHER:
-        if loaded.teacher is None:
-            raise ValueError("there is no teacher here that could propose a mask")
-        with loaded.asking:
-            found = teacher_mask(image, loaded.teacher)
-    else:
+        return scale(found.astype(np.float32), height, width) >= 0.5
+    if kind != TEACHER:
         raise ValueError(f"{kind!r}: expected {THRESHOLD}, {TEACHER} or {EMPTY}")
-    return scale(found.astype(np.float32), height, width) >= 0.5
-
-
-def teacher_mask(image: np.ndarray, teacher: Teacher) -> np.ndarray:
-    """Return where the teacher sees a defect in the part of its square that shows the image, bool (h, w)."""
-    small = resize(image, teacher.size, teacher.resize)
-    return teacher.segmenter(small[None])[0][teacher.box(*image.shape[:2])]
+    if loaded.teacher is None:
+        raise ValueError("there is no teacher here that could propose a mask")
+    with loaded.asking:
+        return loaded.teacher.defect(image, height, width)
 
 
 def to_address(mask: np.ndarray) -> str:

@@ -36,6 +36,18 @@ def resize(image: np.ndarray, size: int, mode: str) -> np.ndarray:
     return result
 
 
+def square(image: np.ndarray, size: int, mode: str) -> np.ndarray:
+    """Return a photograph as every network is shown it: uint8 RGB (height, width, 3) → uint8 (size, size, 3).
+
+    As `resize` does it; an image of the right size comes back as it is. Raises ValueError for what is no photograph.
+    """
+    if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3:
+        raise ValueError(f"image of {image.dtype} {image.shape}: expected uint8 (H, W, 3) in RGB order")
+    if image.shape[:2] == (size, size):
+        return np.ascontiguousarray(image)
+    return resize(image, size, mode)
+
+
 def without_border(image: np.ndarray) -> np.ndarray:
     """Return the part of a resized image, uint8 RGB (H,W,3), that shows the photograph: what `pad` added is cut off.
 
