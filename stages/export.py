@@ -6,7 +6,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "src"))
 
 from defectdistill import checkpoint
-from defectdistill.assess import CALIBRATION, Assessor
+from defectdistill.assess import Assessor
 from defectdistill.data.tables import read_json, write_json
 from defectdistill.evaluation.held_out import read_photographs
 from defectdistill.export import example
@@ -15,6 +15,7 @@ from defectdistill.export.model_card import model_card
 from defectdistill.model_forms import Classifier
 from defectdistill.model_json import read_model_json
 from defectdistill.params import load_params
+from defectdistill.places import CALIBRATION
 from defectdistill.stage import run_stage
 from defectdistill.tracking.runs import stage_run
 from defectdistill.training.compute import set_up

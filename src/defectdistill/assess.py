@@ -12,9 +12,8 @@ import numpy as np
 
 from defectdistill.data.tables import read_json
 from defectdistill.evaluation.uncertainty import confidence
+from defectdistill.places import CALIBRATION
 from defectdistill.predict import Predictor
-
-CALIBRATION = Path("metrics/calibration.json")
 
 
 @dataclass(frozen=True)

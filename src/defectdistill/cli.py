@@ -1,12 +1,14 @@
 """The command line: what a team does around `dvc repro`. Each command's work is in a module of its own."""
 
-import os
 import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from defectdistill.app.limits import Limits
+from defectdistill.places import CALIBRATION
+from defectdistill.prediction.options import Options
 from defectdistill.stage import in_words, run_stage
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False)
@@ -75,16 +77,20 @@ def share(
 def predict(
     paths: Annotated[list[Path], typer.Argument(help="Folders, taken with all that is in them, or files.")],
     model: Annotated[Path, typer.Option(help="A checkpoint folder.")] = Path("models/student"),
-    calibration: Annotated[Path, typer.Option(help="What `evaluate` found of temperature and threshold.")] = Path(
-        "metrics/calibration.json"
-    ),
+    calibration: Annotated[
+        Path, typer.Option(help="What `evaluate` found of temperature and threshold.")
+    ] = CALIBRATION,
     output: Annotated[Path, typer.Option(help="Folder for the tables and the page.")] = Path("predictions"),
-    batch_size: Annotated[int, typer.Option(min=1, help="Photographs that the model sees at once.")] = 64,
-    max_pixels: Annotated[int, typer.Option(min=1, help="Larger photographs are listed, not decoded.")] = 100_000_000,
-    workers: Annotated[int, typer.Option(min=1, help="Threads that decode.")] = min(4, os.cpu_count() or 1),
+    batch_size: Annotated[
+        int, typer.Option(min=1, help="Photographs that the model sees at once.")
+    ] = Options.batch_size,
+    max_pixels: Annotated[
+        int, typer.Option(min=1, help="Larger photographs are listed, not decoded.")
+    ] = Options.max_pixels,
+    workers: Annotated[int, typer.Option(min=1, help="Threads that decode.")] = Options.workers,
     sheet: Annotated[bool, typer.Option(help="Make the page index.html.")] = True,
-    sheet_limit: Annotated[int, typer.Option(min=1, help="The most photographs on it.")] = 120,
-    restart: Annotated[bool, typer.Option("--restart", help="Drop what an interrupted run left.")] = False,
+    sheet_limit: Annotated[int, typer.Option(min=1, help="The most photographs on it.")] = Options.sheet_limit,
+    restart: Annotated[bool, typer.Option("--restart", help="Drop what an interrupted run left.")] = Options.restart,
     ray_workers: Annotated[int, typer.Option(min=0, help="Processes of a Ray cluster that score; 0: here.")] = 0,
     ray_address: Annotated[str | None, typer.Option(help="Where that cluster is; left out: this machine.")] = None,
 ) -> None:
@@ -95,8 +101,7 @@ def predict(
     """
     from defectdistill.prediction.command import predict
 
-    options = {"batch_size": batch_size, "max_pixels": max_pixels, "workers": workers, "restart": restart}
-    options["sheet_limit"] = sheet_limit if sheet else 0
+    options = Options(batch_size, max_pixels, workers, sheet_limit if sheet else 0, restart)
     raise typer.Exit(predict(paths, model, calibration, output, options, ray_workers, ray_address))
 
 
@@ -106,12 +111,11 @@ def page(
     port: Annotated[int, typer.Option(help="Port to listen on; 0 takes a free one.", min=0, max=65535)] = 7860,
     model_folder: Annotated[Path, typer.Option(help="Where student, baseline and teacher lie.")] = Path("models"),
     collect: Annotated[Path, typer.Option(help="Where photographs are kept for training.")] = Path("collected"),
-    max_upload_mb: Annotated[int, typer.Option(help="The largest file, in megabytes.")] = 50,
-    max_pixels: Annotated[int, typer.Option(help="The most pixels of a photograph.")] = 100_000_000,
+    max_upload_mb: Annotated[int, typer.Option(help="The largest file, in megabytes.")] = Limits.megabytes,
+    max_pixels: Annotated[int, typer.Option(help="The most pixels of a photograph.")] = Limits.pixels,
 ) -> None:
     """Open the page for people who do not program: look at photographs, keep corrections, draw masks."""
     from defectdistill.app.serve import serve
-    from defectdistill.app.uploads import Limits
 
     try:
         serve(host, port, model_folder, collect, Limits(max_upload_mb, max_pixels))

@@ -4,6 +4,8 @@ import argparse
 import os
 from pathlib import Path
 
+CALIBRATION = Path("metrics/calibration.json")  # what `evaluate` found of temperature and threshold
+
 
 def place(option: str, default: Path = Path()) -> Path:
     """Return the folder that a stage's command line gives with `option`, else `default`: the working directory.

@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 from app_project import BOX, encoded, photograph
 
+from defectdistill.app.limits import Limits
 from defectdistill.app.masks import from_address, propose, to_address, working_copy
 from defectdistill.app.session import keep
-from defectdistill.app.uploads import Limits, Upload
+from defectdistill.app.uploads import Upload
 from defectdistill.data.threshold_mask import threshold_mask
 
 

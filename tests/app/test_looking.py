@@ -7,10 +7,11 @@ import torch
 from app_project import BOX, CLASSES, SIDE, change, encoded, make_project, photograph
 
 from defectdistill import checkpoint
+from defectdistill.app.limits import Limits
 from defectdistill.app.loaded import Loaded
 from defectdistill.app.looking import Refused, examine, heated, look, thumbnail
 from defectdistill.app.neighbours import Neighbourhood, features_of
-from defectdistill.app.uploads import Limits, Upload
+from defectdistill.app.uploads import Upload
 from defectdistill.assess import Assessor
 from defectdistill.models.normalise import normalise
 from defectdistill.models.students import build_student, classifier_config

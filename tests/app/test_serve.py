@@ -8,7 +8,7 @@ import pytest
 from typer.testing import CliRunner
 
 from defectdistill.app import serve
-from defectdistill.app.uploads import Limits
+from defectdistill.app.limits import Limits
 from defectdistill.cli import app
 
 

@@ -1,8 +1,9 @@
 import pytest
 from app_project import encoded, photograph
 
+from defectdistill.app.limits import Limits
 from defectdistill.app.session import arrived, chosen_class
-from defectdistill.app.uploads import Limits, Upload, accept, read
+from defectdistill.app.uploads import Upload, accept, read
 from defectdistill.data.images import BadImage
 
 

@@ -6,7 +6,8 @@ import torch
 from test_onnx_file import CLASSES, photographs, student
 
 from defectdistill.export.deployed import Deployed
-from defectdistill.export.export import INT8, Judges, Split, evenly, export_student, flat_metrics
+from defectdistill.export.export import Judges, Split, evenly, export_student, flat_metrics
+from defectdistill.export.forms import FILES, INT8
 from defectdistill.export.onnx_file import to_bytes, to_onnx
 from defectdistill.export.parity import TOLERANCE, agreement, check, photographs_agreement
 from defectdistill.export.quantise import outside_network, quantise
@@ -77,7 +78,7 @@ def test_int8_that_is_as_good_is_kept_and_the_validation_split_decides(judges, t
     given = export_student(tmp_path, judges, "it", {"classes": CLASSES}, photographs(8, 32, 32), max_f1_drop=1.0)
     assert given["fp32"]["scores"]["val"] == pytest.approx({"accuracy": 1, "macro_f1": 1, "loss": 0.5}, abs=0.5)
     assert given["int8"]["kept"]
-    assert (tmp_path / INT8).stat().st_size == given["int8"]["bytes"]
+    assert (tmp_path / FILES[INT8]).stat().st_size == given["int8"]["bytes"]
     assert set(given["fp32"]["test"]) == {"onnxruntime", "openvino"}
     assert given["fp32"]["test"]["onnxruntime"]["images"] == 5
     assert given["fp32"]["photographs"]["openvino"]["images"] == 2

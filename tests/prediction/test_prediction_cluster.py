@@ -13,8 +13,9 @@ from typer.testing import CliRunner
 from defectdistill.cli import app
 from defectdistill.prediction.cluster import Worker
 from defectdistill.prediction.find import find
+from defectdistill.prediction.options import Options
 from defectdistill.prediction.output import UNFINISHED
-from defectdistill.prediction.run import Options, load_assessor, local_score
+from defectdistill.prediction.run import load_assessor, local_score
 from defectdistill.prediction.tables import LINES
 
 

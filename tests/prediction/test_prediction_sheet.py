@@ -9,8 +9,9 @@ from browser import needs_chromium, opened
 from PIL import Image
 from prediction_cases import mixed, photograph, write_model
 
+from defectdistill.prediction.options import Options
 from defectdistill.prediction.output import PAGE
-from defectdistill.prediction.run import Options, load_assessor, predict
+from defectdistill.prediction.run import load_assessor, predict
 from defectdistill.prediction.sheet import THUMBNAIL
 
 

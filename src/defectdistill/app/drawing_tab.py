@@ -6,11 +6,12 @@ import gradio as gr
 
 from defectdistill.app import cards, masks
 from defectdistill.app.collection import Collection, Kept
+from defectdistill.app.limits import Limits
 from defectdistill.app.loaded import Loaded
 from defectdistill.app.look_tab import FOLDER, LookTab, drop_area
 from defectdistill.app.looking import Finding, Refused
 from defectdistill.app.session import Session, arrived, keep, next_task
-from defectdistill.app.uploads import Limits, Upload, read
+from defectdistill.app.uploads import Upload, read
 from defectdistill.data.images import BadImage
 from defectdistill.evaluation.plot_style import readable
 

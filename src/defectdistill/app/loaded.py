@@ -7,8 +7,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from defectdistill.app.neighbours import Neighbourhood
-from defectdistill.assess import CALIBRATION, Assessor
+from defectdistill.assess import Assessor
 from defectdistill.data.tables import read_json
+from defectdistill.places import CALIBRATION
 from defectdistill.predict_masks import MaskPredictor
 
 STUDENT, BASELINE, TEACHER = "student", "baseline", "teacher"

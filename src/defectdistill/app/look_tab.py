@@ -8,10 +8,11 @@ import gradio as gr
 
 from defectdistill.app import cards, table
 from defectdistill.app.collection import Collection, Kept
+from defectdistill.app.limits import Limits
 from defectdistill.app.loaded import STUDENT, Loaded
 from defectdistill.app.looking import Finding, Refused, look
 from defectdistill.app.session import Session, arrived, keep
-from defectdistill.app.uploads import Limits, Upload
+from defectdistill.app.uploads import Upload
 from defectdistill.app.words import MODEL_NAMES, first_time
 
 FOLDER = Path(__file__).parent

@@ -5,9 +5,10 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
+from defectdistill.app.limits import Limits
 from defectdistill.app.loaded import Loaded
 from defectdistill.app.neighbours import Nearest
-from defectdistill.app.uploads import Limits, Upload, read
+from defectdistill.app.uploads import Upload, read
 from defectdistill.data.images import BadImage
 from defectdistill.data.preprocess import content_box, scale
 from defectdistill.evaluation.class_activation import activation_maps, enlarged

@@ -7,9 +7,9 @@ import gradio as gr
 
 from defectdistill.app.collection import Collection
 from defectdistill.app.drawing_tab import drawing_tab
+from defectdistill.app.limits import Limits
 from defectdistill.app.loaded import BASELINE, STUDENT, Loaded
 from defectdistill.app.look_tab import look_tab
-from defectdistill.app.uploads import Limits
 from defectdistill.app.words import MODEL_NAMES, leak_words, listed, score_words, synthetic_words
 
 FOLDER = Path(__file__).parent

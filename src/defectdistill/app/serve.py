@@ -12,8 +12,8 @@ from pathlib import Path
 
 from defectdistill.app.collection import Collection
 from defectdistill.app.guard import LOOPBACK, Guard
+from defectdistill.app.limits import MEGABYTE, Limits
 from defectdistill.app.loaded import STUDENT, Loaded
-from defectdistill.app.uploads import MEGABYTE, Limits
 
 # Read by Gradio and its helpers when they are imported.
 SILENT = {

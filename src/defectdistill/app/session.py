@@ -5,9 +5,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from defectdistill.app.collection import Collection, Kept
+from defectdistill.app.limits import Limits
 from defectdistill.app.loaded import STUDENT
 from defectdistill.app.looking import Finding, Refused
-from defectdistill.app.uploads import Limits, Upload, accept, read, too_long
+from defectdistill.app.uploads import Upload, accept, read, too_long
 from defectdistill.data.images import BadImage
 
 _TASKS = itertools.count(1)

@@ -12,6 +12,7 @@ import onnx
 from defectdistill.data.packed import labels_of, open_array
 from defectdistill.evaluation.scores import classification_scores
 from defectdistill.export.deployed import Deployed
+from defectdistill.export.forms import FILES, FP32, INT8, SCORES
 from defectdistill.export.onnx_file import to_bytes, to_onnx
 from defectdistill.export.parity import (
     RESIZED_TOLERANCE,
@@ -26,9 +27,6 @@ from defectdistill.export.runtimes import RUNTIMES
 from defectdistill.files import writing
 from defectdistill.params import flatten
 from defectdistill.predict import Predictor
-
-FP32, INT8 = "student.onnx", "student_int8.onnx"
-SCORES = ("accuracy", "macro_f1", "loss")
 
 
 @dataclass(frozen=True)
@@ -69,12 +67,12 @@ def export_student(
     predictor = judges.predictor
     deployed = Deployed(predictor.student, predictor.size, predictor.resize_mode, predictor.temperature)
     model = to_onnx(deployed, what, notes)
-    fp32 = measured(save(model, output / FP32), judges)
+    fp32 = measured(save(model, output / FILES[FP32]), judges)
     check(fp32["test"], TOLERANCE, "the test split")
     check(fp32["photographs"], RESIZED_TOLERANCE, "photographs at their full size")
     if calibration is None:
-        return {"fp32": fp32, "int8": None}
-    file = save(quantise(model, calibration), output / INT8)
+        return {FP32: fp32, INT8: None}
+    file = save(quantise(model, calibration), output / FILES[INT8])
     int8 = measured(file, judges)
     drop = fp32["scores"]["val"]["macro_f1"] - int8["scores"]["val"]["macro_f1"]
     int8 |= {
@@ -85,7 +83,7 @@ def export_student(
     }
     if not int8["kept"]:
         file.unlink()
-    return {"fp32": fp32, "int8": int8}
+    return {FP32: fp32, INT8: int8}
 
 
 def measured(file: Path, judges: Judges) -> dict[str, Any]:

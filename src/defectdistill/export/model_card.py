@@ -7,13 +7,13 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from defectdistill.evaluation.report_words import flattery, number, per_cent, span
 from defectdistill.evaluation.scores import metric_names
+from defectdistill.export.forms import FILES, INT8, SCORES
 
-_SCORES = {
+_WORDS = {
     "accuracy": "Accuracy", "macro_f1": "Macro-F1", "macro_recall": "Macro recall", "macro_auc": "Macro AUC",
     "loss": "Loss, nats, uncalibrated",
 }  # fmt: skip
 _RESIZE = {"squash": "the aspect ratio is not kept", "pad": "the aspect ratio is kept, the rest is an even border"}
-_FILES = {"fp32": "student.onnx", "int8": "student_int8.onnx"}
 
 
 def model_card(
@@ -45,7 +45,7 @@ def model_card(
         resize_words=_RESIZE[notes["preprocessing"]["resize"]],
         temperature_words=temperature_words(notes["temperature"]),
         weights=notes["weights_sha256"],
-        files=[(_FILES[form], each) for form, each in made.items() if each.get("kept", True)],
+        files=[(FILES[form], each) for form, each in made.items() if each.get("kept", True)],
         threshold=notes["threshold"],
         target=per_cent(notes["target_accuracy"]),
         selective=selective_words(student["selective"]),
@@ -55,7 +55,7 @@ def model_card(
         class_rows=class_rows(student, notes["classes"], data["counts"]["test"]),
         parity_rows=parity_rows(made),
         form_rows=form_rows(made),
-        int8_words=int8_words(parity["int8"]),
+        int8_words=int8_words(parity[INT8]),
         synthetic=data["synthetic"],
         flattery=flattery(data["divided"]),
         together=together_words(data),
@@ -83,7 +83,7 @@ def with_interval(group: Mapping[str, Any], name: str) -> str:
 def score_rows(results: Mapping[str, Any]) -> list[tuple[str, str, str]]:
     """Return (label, student, baseline) of the scores over all classes."""
     sides = (results["student"], results["baseline"])
-    return [(label, *(with_interval(side, name) for side in sides)) for name, label in _SCORES.items()]
+    return [(label, *(with_interval(side, name) for side in sides)) for name, label in _WORDS.items()]
 
 
 def class_rows(student: Mapping[str, Any], classes: Sequence[str], counts: Mapping[str, int]) -> list[tuple]:
@@ -100,7 +100,7 @@ def parity_rows(made: Mapping[str, Any]) -> list[tuple]:
     """Return (file, runtime, images, largest difference, share of the same class)."""
     what = {"test": "test split, prepared", "photographs": "photographs, full size"}
     return [
-        (f"`{_FILES[form]}`", runtime, f"{found['images']} ({what[part]})", f"{found['largest_difference']:.1e}",
+        (f"`{FILES[form]}`", runtime, f"{found['images']} ({what[part]})", f"{found['largest_difference']:.1e}",
          per_cent(found["class_agreement"], 1))
         for form, each in made.items()
         for part in what
@@ -112,7 +112,7 @@ def form_rows(made: Mapping[str, Any]) -> list[tuple]:
     """Return (file, split, accuracy, macro-F1, loss) of each form, calibrated."""
     names = {"val": "validation", "test": "test"}
     return [
-        (f"`{_FILES[form]}`", names[split], *(number(scores[name]) for name in ("accuracy", "macro_f1", "loss")))
+        (f"`{FILES[form]}`", names[split], *(number(scores[name]) for name in SCORES))
         for form, each in made.items()
         for split, scores in each["scores"].items()
     ]

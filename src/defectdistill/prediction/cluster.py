@@ -23,8 +23,9 @@ from defectdistill.assess import Assessor
 from defectdistill.data.sample import Rejected
 from defectdistill.predict import Predictor
 from defectdistill.prediction.find import Found
+from defectdistill.prediction.options import Options
 from defectdistill.prediction.read import batches
-from defectdistill.prediction.run import Options, Score, Scored
+from defectdistill.prediction.run import Score, Scored
 from defectdistill.prediction.tables import records
 
 if TYPE_CHECKING:

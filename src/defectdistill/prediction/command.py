@@ -2,11 +2,11 @@
 
 import sys
 import traceback
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
 from defectdistill.prediction import run
+from defectdistill.prediction.options import Options
 from defectdistill.prediction.output import PAGE, UNFINISHED
 from defectdistill.prediction.tables import REJECTED
 from defectdistill.stage import in_words
@@ -19,13 +19,13 @@ def predict(
     model: Path,
     calibration: Path,
     output: Path,
-    options: Mapping[str, Any],
+    options: Options,
     ray_workers: int = 0,
     ray_address: str | None = None,
 ) -> int:
-    """Predict, say what came out, and return the exit status; `options` are those of `run.Options`."""
+    """Predict, say what came out, and return the exit status."""
     try:
-        return _predict(paths, model, calibration, output, run.Options(**options), ray_workers, ray_address)
+        return _predict(paths, model, calibration, output, options, ray_workers, ray_address)
     except KeyboardInterrupt:
         print(f"stopped; what was done stands in {output / UNFINISHED}, the same command goes on", file=sys.stderr)
         return INTERRUPTED
@@ -43,7 +43,7 @@ def _predict(
     model: Path,
     calibration: Path,
     output: Path,
-    options: run.Options,
+    options: Options,
     ray_workers: int,
     ray_address: str | None,
 ) -> int:

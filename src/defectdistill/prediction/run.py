@@ -13,6 +13,7 @@ from defectdistill.data.sample import Rejected
 from defectdistill.data.tables import write_json
 from defectdistill.evaluation.gathered import MODELS
 from defectdistill.prediction.find import Found, check_paths, find
+from defectdistill.prediction.options import Options
 from defectdistill.prediction.output import PAGE, SUMMARY, job, unfinished
 from defectdistill.prediction.read import batches
 from defectdistill.prediction.sheet import write_page
@@ -21,18 +22,6 @@ from defectdistill.prediction.tables import Done, Record, Tables, read_lines, re
 
 Scored = tuple[list[Record], list[Rejected]]
 Score = Callable[[Iterable[Found | Rejected]], Iterator[Scored]]
-
-
-@dataclass(frozen=True)
-class Options:
-    """How to predict: photographs in a batch, the most pixels of one, threads that decode, pictures on the page (0: no
-    page), and whether to drop what an interrupted run left."""
-
-    batch_size: int = 64
-    max_pixels: int = 100_000_000
-    workers: int = 2
-    sheet_limit: int = 120
-    restart: bool = False
 
 
 @dataclass(frozen=True)
