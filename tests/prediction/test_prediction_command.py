@@ -90,6 +90,7 @@ def test_where_all_are_bad_the_tables_say_so():
         (["in", "--output", "models/student/model.json"], "is a file: expected a folder"),
         (["in", "--output", "mine"], "mine/index.html was not written by predict"),
         ([], "Missing argument"),
+        (["in", "--ray-address", "lab:6379"], "--ray-address lab:6379 without --ray-workers: say how many"),
         (["in", "--batch-size", "0"], "greater than or equal to 1"),
     ],
 )

@@ -47,6 +47,11 @@ def _predict(
     ray_workers: int,
     ray_address: str | None,
 ) -> int:
+    if ray_address is not None and not ray_workers:
+        raise ValueError(
+            f"--ray-address {ray_address} without --ray-workers: say how many processes score there (--ray-workers 2), "
+            "or leave out --ray-address to predict in this process"
+        )
     assessor = run.load_assessor(model, calibration, options.batch_size)
     lines = []
     if ray_workers:
