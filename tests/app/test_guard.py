@@ -6,7 +6,7 @@ from starlette.responses import PlainTextResponse
 from starlette.routing import Route
 from starlette.testclient import TestClient
 
-from defectdistill.app.guard import Guard
+from defectdistill.app.guard import Guard, is_loopback
 
 
 def client(only_loopback=True, base_url="http://localhost:7860"):
@@ -39,6 +39,20 @@ def test_a_page_from_elsewhere_is_refused(origin, only_loopback):
     answer = client(only_loopback).post("/", content=b"x", headers={"origin": origin})
     assert answer.status_code == 403
     assert client(only_loopback).get("/", headers={"origin": origin}).status_code == 403
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("127.0.0.1", True), ("localhost", True), ("::1", True), ("127.0.0.2", True), ("LOCALHOST", True),
+        ("0.0.0.0", False), ("192.0.2.1", False), ("::", False), ("lab", False), ("", False), (None, False),
+    ],
+)  # fmt: skip
+def test_which_names_are_this_machine_s_alone(name, expected):
+    assert is_loopback(name) == expected
+    if name is not None:
+        host = f"[{name}]" if ":" in name else name
+        assert (client().get("/", headers={"host": f"{host}:7860"}).status_code == 200) == expected
 
 
 def test_requests_are_limited():

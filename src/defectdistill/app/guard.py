@@ -5,13 +5,12 @@ Another web site that is open in the same browser can send requests to this mach
 load nothing from elsewhere.
 """
 
+import ipaddress
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 from urllib.parse import urlsplit
 
 from starlette.responses import PlainTextResponse
-
-LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
 # Gradio's page has scripts of its own within the page, and makes functions of templates.
 POLICY = (
@@ -58,7 +57,7 @@ class Guard:
     def refusal(self, method: str, headers: dict[str, str]) -> tuple[int, str] | None:
         """Return status and words for a request that is not answered, None for any other."""
         host = headers.get("host", "")
-        if self.only_loopback and name_of(f"//{host}") not in LOOPBACK:
+        if self.only_loopback and not is_loopback(name_of(f"//{host}")):
             return 421, f"This page answers as localhost, not as {host!r}."
         origin = headers.get("origin")
         if origin is not None and (origin == "null" or address_of(origin) != host.lower()):
@@ -71,6 +70,14 @@ class Guard:
         if int(length) > self.body_limit:
             return 413, f"{length} bytes are more than the limit of {self.body_limit}."
         return None
+
+
+def is_loopback(name: str | None) -> bool:
+    """Whether a name or an address, one to listen on or one that a browser asks for, is this machine's to itself."""
+    try:
+        return (name or "").lower() == "localhost" or ipaddress.ip_address(name or "").is_loopback
+    except ValueError:
+        return False
 
 
 def name_of(url: str) -> str | None:

@@ -1,7 +1,6 @@
 """Runs the page's server: on this machine alone unless told, with nothing sent to anybody."""
 
 import contextlib
-import ipaddress
 import os
 import signal
 import socket
@@ -11,7 +10,7 @@ import threading
 from pathlib import Path
 
 from defectdistill.app.collection import Collection
-from defectdistill.app.guard import LOOPBACK, Guard
+from defectdistill.app.guard import Guard, is_loopback
 from defectdistill.app.limits import MEGABYTE, Limits
 from defectdistill.app.loaded import STUDENT, Loaded
 
@@ -71,14 +70,6 @@ def bound(host: str, port: int) -> socket.socket:
             f"perhaps this page once more; stop that, or give another port, such as --port {port + 1}"
         ) from error
     return listener
-
-
-def is_loopback(host: str) -> bool:
-    """Whether only programs on this machine can reach `host`."""
-    try:
-        return host in LOOPBACK or ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 def warning(host: str, collect: Path) -> str:
