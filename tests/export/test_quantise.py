@@ -88,6 +88,14 @@ def test_int8_that_is_as_good_is_kept_and_the_validation_split_decides(judges, t
     assert metrics["fp32/scores/val/macro_f1"] == given["fp32"]["scores"]["val"]["macro_f1"]
 
 
+def test_torch_is_asked_once_for_both_files(judges, tmp_path, monkeypatch):
+    asked = []
+    predict = Predictor.__call__
+    monkeypatch.setattr(Predictor, "__call__", lambda self, images: asked.append(len(images)) or predict(self, images))
+    export_student(tmp_path, judges, "it", {}, photographs(8, 32, 32), max_f1_drop=1.0)
+    assert sorted(asked) == [1, 1, 5]  # the photographs, and the test split
+
+
 def test_int8_that_is_worse_is_not_kept(judges, tmp_path, monkeypatch):
     def spoilt(model, images):
         quantised = quantise(model, images)
@@ -125,7 +133,7 @@ def test_agreement_by_hand():
 
 
 def test_without_a_photograph_nothing_is_compared():
-    assert photographs_agreement(None, {"onnxruntime": None}, []) == {}
+    assert photographs_agreement(np.empty((0, 3)), {"onnxruntime": None}, []) == {}
 
 
 def test_what_is_no_number_is_refused():

@@ -17,6 +17,7 @@ from defectdistill.export.onnx_file import to_bytes, to_onnx
 from defectdistill.export.parity import (
     RESIZED_TOLERANCE,
     TOLERANCE,
+    Reference,
     agreement,
     check,
     classify,
@@ -67,13 +68,14 @@ def export_student(
     predictor = judges.predictor
     deployed = Deployed(predictor.student, predictor.size, predictor.resize_mode, predictor.temperature)
     model = to_onnx(deployed, what, notes)
-    fp32 = measured(save(model, output / FILES[FP32]), judges)
+    torch_says = Reference.of(predictor, judges.test.images, judges.photographs)
+    fp32 = measured(save(model, output / FILES[FP32]), judges, torch_says)
     check(fp32["test"], TOLERANCE, "the test split")
     check(fp32["photographs"], RESIZED_TOLERANCE, "photographs at their full size")
     if calibration is None:
         return {FP32: fp32, INT8: None}
     file = save(quantise(model, calibration), output / FILES[INT8])
-    int8 = measured(file, judges)
+    int8 = measured(file, judges, torch_says)
     drop = fp32["scores"]["val"]["macro_f1"] - int8["scores"]["val"]["macro_f1"]
     int8 |= {
         "calibration_images": len(calibration),
@@ -86,10 +88,9 @@ def export_student(
     return {FP32: fp32, INT8: int8}
 
 
-def measured(file: Path, judges: Judges) -> dict[str, Any]:
+def measured(file: Path, judges: Judges, torch_says: Reference) -> dict[str, Any]:
     """Return the size and hash of a file, its agreement with torch by runtime, and its scores in ONNX Runtime."""
     runs = {name: load(file, judges.threads) for name, load in RUNTIMES.items()}
-    expected = judges.predictor(judges.test.images).probabilities
     probs = {name: classify(run, judges.test.images, f"{file.name} in {name}") for name, run in runs.items()}
     ours = {
         "val": classify(runs["onnxruntime"], judges.val.images, f"{file.name}, validation"),
@@ -99,8 +100,8 @@ def measured(file: Path, judges: Judges) -> dict[str, Any]:
     return {
         "bytes": file.stat().st_size,
         "sha256": hashlib.sha256(file.read_bytes()).hexdigest(),  # what `sha256sum` says
-        "test": {name: agreement(expected, each) for name, each in probs.items()},
-        "photographs": photographs_agreement(judges.predictor, runs, judges.photographs),
+        "test": {name: agreement(torch_says.test, each) for name, each in probs.items()},
+        "photographs": photographs_agreement(torch_says.photographs, runs, judges.photographs),
         "scores": {name: scores(ours[name], split.labels, judges.predictor.classes) for name, split in splits.items()},
     }
 

@@ -1,6 +1,7 @@
 """Whether a file says what torch says: on images as the network sees them, and on photographs at their full size."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -33,19 +34,37 @@ def agreement(expected: np.ndarray, found: np.ndarray) -> dict[str, Any]:
     }
 
 
+@dataclass(frozen=True)
+class Reference:
+    """What torch says, asked once for all files: probabilities (N, K) of the test split and of photographs (M, K)."""
+
+    test: np.ndarray
+    photographs: np.ndarray
+
+    @classmethod
+    def of(cls, predictor: Predictor, test: np.ndarray, paths: Sequence[Path]) -> "Reference":
+        """Ask a predictor of prepared images, uint8 (N, S, S, 3), and of photographs as they lie on disk."""
+        files = tqdm(paths, desc="torch, photographs", unit="photograph", disable=None)
+        each = [predictor([decode_image(path.read_bytes())]).probabilities for path in files]
+        return cls(
+            predictor(test).probabilities, np.concatenate(each) if each else np.empty((0, len(predictor.classes)))
+        )
+
+
 def photographs_agreement(
-    predictor: Predictor, runs: Mapping[str, Classify], paths: Sequence[Path]
+    expected: np.ndarray, runs: Mapping[str, Classify], paths: Sequence[Path]
 ) -> dict[str, dict[str, Any]]:
-    """Compare, by runtime, on photographs as they lie on disk: OpenCV's resize against the one inside the graph."""
-    expected, found = [], {name: [] for name in runs}
+    """Compare, by runtime, on photographs as they lie on disk: OpenCV's resize against the one inside the graph.
+
+    `expected` are torch's probabilities (M, K) of them. Without a photograph, as in a test split of augmented copies
+    alone, the result is empty.
+    """
+    found = {name: [] for name in runs}
     for path in tqdm(paths, desc="photographs", unit="photograph", disable=None):
         photograph = decode_image(path.read_bytes())
-        expected.append(predictor([photograph]).probabilities[0])
         for name, run in runs.items():
             found[name].append(run(photograph[None])[0])
-    if not expected:  # a test split of augmented copies alone
-        return {}
-    return {name: agreement(np.stack(expected), np.stack(probs)) for name, probs in found.items()}
+    return {name: agreement(expected, np.stack(probs)) for name, probs in found.items() if probs}
 
 
 def check(found: Mapping[str, Mapping[str, Any]], tolerance: float, what: str) -> None:
