@@ -140,7 +140,7 @@ def test_photographs_are_dropped_and_each_has_its_class_and_reasons(page, files)
     first = cards.first
     assert "Certain enough to answer without a person." in first.locator(".dd-verdict").first.inner_text()
     assert first.locator(".dd-bars tr").count() == 3
-    shares = [int(text.split()[0]) for text in first.locator(".dd-number").all_inner_texts()]
+    shares = [float(text.split()[0]) for text in first.locator(".dd-number").all_inner_texts()]
     assert shares == sorted(shares, reverse=True)
     assert 99 <= sum(shares) <= 101
     assert first.locator(".dd-pictures img").count() == 2

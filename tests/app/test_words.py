@@ -1,5 +1,6 @@
 import csv
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
 
 import numpy as np
@@ -32,6 +33,11 @@ def test_verdicts_and_reasons():
         "sure of 6 of 12 photographs, and right on 5 of these."
     )
     assert reason(finding(uncertain=True), 0.9, 0.95, measured).endswith("Below 90\u00a0% a person decides.")
+    nearly = replace(finding(uncertain=True), confidence=0.9249123)
+    assert reason(nearly, 0.925, 0.95, measured) == (
+        "The model is 92.49\u00a0% sure of “red stain”. Below 92.5\u00a0% a person decides."
+    )
+    assert "led to 99.5\u00a0% right" in reason(finding(uncertain=True), None, 0.995, {})
     assert "led to 95\u00a0% right answers when it was checked" in reason(finding(uncertain=True), None, 0.95, {})
     assert record({"test": {"images": 12}, "selective": {"below_threshold": 1.0}}) == (
         "; in the test it was never so sure (12 photographs)"

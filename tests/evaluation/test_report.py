@@ -10,7 +10,7 @@ from defectdistill.evaluation.calibration import Temperature
 from defectdistill.evaluation.evaluate import evaluate_models
 from defectdistill.evaluation.measures import Chosen
 from defectdistill.evaluation.report import write_report
-from defectdistill.evaluation.report_words import signed, span, verdict
+from defectdistill.evaluation.report_words import per_cent, signed, span, verdict
 from defectdistill.evaluation.scores import metric_names
 
 EVIL = ["<script>alert(1)</script>", "a & b", 'quote" onload="x']
@@ -316,3 +316,22 @@ def test_signed():
 
 def test_span():
     assert [span(ends) for ends in ([-0.125, 1.0], [-0.004, 0.0], None)] == ["−0.12 to 1.00", "0.00 to 0.00", ""]
+
+
+@pytest.mark.parametrize(
+    ("share", "expected"),
+    [
+        (0.57, "57"), (0.95, "95"), (0.995, "99.5"), (0.925, "92.5"), (0.9996, "99.96"), (0.612345678, "61"),
+        (0.99678901, "99.7"), (0.999999, "99.99"), (1 - 1e-15, "99.99"), (1.0, "100"), (0.0, "0"), (1 / 3, "33"),
+    ],
+)  # fmt: skip
+def test_per_cent_has_the_decimals_that_it_takes(share, expected):
+    assert per_cent(share) == f"{expected}\u00a0%"
+
+
+def test_per_cent_beside_another():
+    assert per_cent(0.92345678, beside=0.92412345) == "92.3\u00a0%"
+    assert per_cent(0.92412345, beside=0.92345678) == "92.4\u00a0%"
+    assert per_cent(0.92345678, beside=0.92345678) == "92\u00a0%"
+    assert per_cent(0.92345678, 1, beside=0.92345679) == "92.346\u00a0%"
+    assert per_cent(1.0, 1) == "100.0\u00a0%"

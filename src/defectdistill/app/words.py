@@ -26,13 +26,14 @@ def reason(finding: Finding, threshold: float | None, target: float | None, meas
     `threshold` is on the confidence, `target` the accuracy that it was chosen for, `measured` what evaluate.json holds
     of the model.
     """
-    sure = f"The model is {per_cent(finding.confidence)} sure of “{readable(finding.predicted)}”."
+    sure = f"The model is {per_cent(finding.confidence, beside=threshold)} sure of “{readable(finding.predicted)}”."
     if threshold is None:
         goal = "enough right answers" if target is None else f"{per_cent(target)} right answers"
         return f"{sure} No level of certainty led to {goal} when it was checked: a person decides on everything."
+    wanted = per_cent(threshold, beside=finding.confidence)
     if finding.uncertain:
-        return f"{sure} Below {per_cent(threshold)} a person decides."
-    return f"{sure} From {per_cent(threshold)} on it may answer by itself{record(measured)}."
+        return f"{sure} Below {wanted} a person decides."
+    return f"{sure} From {wanted} on it may answer by itself{record(measured)}."
 
 
 def record(measured: Mapping[str, Any]) -> str:

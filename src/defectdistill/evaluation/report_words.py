@@ -66,9 +66,21 @@ def signed(value: float | None) -> str:
     return text if float(text) == 0 else f"{'+' if value > 0 else '−'}{text}"
 
 
-def per_cent(share: float, digits: int = 0) -> str:
-    """Return a share as per cent; no line breaks before the sign."""
-    return f"{100 * share:.{digits}f}\u00a0%"
+def per_cent(share: float, digits: int = 0, beside: float | None = None) -> str:
+    """Return a share as per cent; no line breaks before the sign.
+
+    With `digits` decimals, or up to two more where it takes them: where it has them (0.995), where rounding would make
+    it a hundred that it is not, and where it would look like `beside`, another share.
+    """
+    value = 100 * share
+    options = [places for places in range(digits, digits + 3) if share >= 1 or round(value, places) < 100]
+    if not options:
+        return f"{100 - 10 ** -(digits + 2):.{digits + 2}f}\u00a0%"
+    exact = [places for places in options if abs(round(value, places) - value) < 1e-9]
+    apart = [
+        places for places in options if beside in (None, share) or round(value, places) != round(100 * beside, places)
+    ]
+    return f"{value:.{[*exact, *apart, options[-1]][0]}f}\u00a0%"
 
 
 def span(ends: Sequence[float] | None) -> str:

@@ -7,6 +7,7 @@ predicted, laid over the photograph in its own shape.
 import base64
 import io
 from collections.abc import Iterable, Iterator, Sequence
+from functools import partial
 from itertools import islice
 from pathlib import Path
 
@@ -22,6 +23,7 @@ from defectdistill.data.sample import Rejected
 from defectdistill.evaluation.activation_sheet import painted
 from defectdistill.evaluation.class_activation import activation_maps, enlarged
 from defectdistill.evaluation.plot_style import readable
+from defectdistill.evaluation.report_words import per_cent
 from defectdistill.files import writing
 from defectdistill.predict import Predictor
 from defectdistill.prediction.read import read_photograph
@@ -50,7 +52,7 @@ def write_page(
         loader=PackageLoader("defectdistill", "prediction"),
         autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=StrictUndefined,
     )  # fmt: skip
-    environment.filters |= {"readable": readable, "percent": _percent}
+    environment.filters |= {"readable": readable, "percent": partial(per_cent, digits=1)}
     page = environment.get_template("sheet.html").stream(
         found=found,
         sections=sections,
@@ -104,8 +106,3 @@ def _address(image: np.ndarray) -> str:
     file = io.BytesIO()
     Image.fromarray(image).save(file, "JPEG", quality=QUALITY, optimize=True)
     return f"data:image/jpeg;base64,{base64.b64encode(file.getvalue()).decode()}"
-
-
-def _percent(share: float) -> str:
-    """Write a probability so that what is not certain does not read as certain."""
-    return f"{min(100 * share, 99.9) if share < 1 else 100:.1f}\N{NO-BREAK SPACE}%"
