@@ -1,3 +1,4 @@
+import shutil
 import threading
 from dataclasses import replace
 
@@ -13,6 +14,7 @@ from defectdistill.app.looking import Refused, examine, heated, look, thumbnail
 from defectdistill.app.neighbours import Neighbourhood, features_of
 from defectdistill.app.uploads import Upload
 from defectdistill.assess import Assessor
+from defectdistill.data.tables import read_table, write_table
 from defectdistill.models.normalise import normalise
 from defectdistill.models.students import build_student, classifier_config
 from defectdistill.predict import Predictor
@@ -110,11 +112,33 @@ def test_what_is_far_is_told_by_the_validation_photographs(loaded, project):
     assert near.nearest(predictor, np.full((SIDE, SIDE, 3), 255, np.uint8)).neighbours[0].distance > near.usual
 
 
-def test_of_many_photographs_some_are_compared_with_and_of_copies_none(project):
+def test_of_many_photographs_some_are_compared_with(project):
     predictor = Predictor.load(project / "models/student")
     near = Neighbourhood.build(predictor, project / "data/prepared", most=5)
     assert list(near.rows) == [0, 4, 8, 12, 17]
     assert near.labels == [CLASSES[row // 6] for row in near.rows]
+
+
+def test_augmented_copies_are_compared_with_by_nobody(project, tmp_path):
+    predictor, prepared = Predictor.load(project / "models/student"), tmp_path / "prepared"
+    shutil.copytree(project / "data/prepared", prepared)
+    index = prepared / "train/index.csv"
+    rows = read_table(index)
+
+    def make_copies(numbers):
+        marked = [row | {"copy": str(int(number in numbers))} for number, row in enumerate(rows)]
+        write_table(index, tuple(rows[0]), [tuple(row.values()) for row in marked])
+
+    make_copies({0, 1, 4, 17})
+    near = Neighbourhood.build(predictor, prepared)
+    kept = [2, 3, *range(5, 17)]
+    assert list(near.rows) == kept
+    assert near.names == [rows[row]["name"] for row in kept]
+    copy = np.load(prepared / "train/images.npy")[4]
+    assert near.nearest(predictor, copy).known is None
+    make_copies(set(range(len(rows))))
+    with pytest.raises(ValueError, match="train holds no photograph"):
+        Neighbourhood.build(predictor, prepared)
 
 
 def test_without_prepared_data_the_page_says_why_and_still_answers(project, tmp_path):
