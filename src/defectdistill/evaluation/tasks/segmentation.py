@@ -16,6 +16,8 @@ from defectdistill.evaluation.plot_style import remarked
 from defectdistill.evaluation.report_page import Figures, tested
 from defectdistill.models.segmenter import Segmenter
 
+WRITTEN = ("report.html", "figures", "plots", "evaluate.json")
+
 
 def evaluate(
     output: Path,
