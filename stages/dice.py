@@ -8,10 +8,10 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "src"))
 import numpy as np
 from tqdm import tqdm
 
-from defectdistill.data.packed import open_array, read_index
 from defectdistill.data.tables import read_json, read_table
 from defectdistill.evaluation.dice_table import SIDES, Experiment, Network, estimates, write_dice_table
 from defectdistill.evaluation.mask_scores import pixel_counts
+from defectdistill.evaluation.masked_images import masked_images
 from defectdistill.evaluation.speed import frames_per_second
 from defectdistill.models.resunet import name_of
 from defectdistill.models.segmenter import Segmenter, load_segmentation
@@ -35,22 +35,24 @@ def networks_in(folders: list[Path], side: int, machine: Machine) -> dict[Path, 
 
 def main(params: Params, title: str) -> None:
     """Read the models that paper.csv names, write table/."""
-    summary, paper, index = read_json(PREPARED / "summary.json"), read_table(PAPER), read_index(PREPARED / "test")
+    summary, paper, test = read_json(PREPARED / "summary.json"), read_table(PAPER), masked_images(PREPARED / "test")
     machine, classes = set_up(params.compute.threads, params.compute.accelerator, "fp32"), summary["classes"]
-    masked = [row for row, entry in enumerate(index) if entry["mask_source"] != "none"]
-    images, true = (open_array(PREPARED / "test" / f"{name}.npy")[masked] for name in ("images", "masks"))
     models = [{side: sorted(Path().glob(row[f"{side}_models"])) for side in SIDES} for row in paper]
     folders = sorted({folder for row in models for of in row.values() for folder in of})
-    found = {f: Segmenter.load(f, params.evaluate.batch_size).label_maps(images) for f in tqdm(folders, disable=None)}
+    found = {
+        f: Segmenter.load(f, params.evaluate.batch_size).label_maps(test.images) for f in tqdm(folders, disable=None)
+    }
     networks, experiments = networks_in(folders, summary["size"], machine), []
-    groups, drawing = [index[row]["group"] for row in masked], (params.evaluate.resamples, params.evaluate.seed)
+    drawing = (params.evaluate.resamples, params.evaluate.seed)
     for row, of in zip(paper, models, strict=True):
-        counts = {side: np.stack([pixel_counts(found[f], true, len(classes)) for f in of[side]]) for side in SIDES}
+        counts = {side: np.stack([pixel_counts(found[f], test.true, len(classes)) for f in of[side]]) for side in SIDES}
         numbers = {name: float(value) for name, value in list(row.items())[FACTS:] if value}
-        measured = estimates(counts, groups, classes, *drawing)
+        measured = estimates(counts, test.groups, classes, *drawing)
         experiments.append(Experiment(row["words"], *(networks[of[s][0]] for s in list(SIDES)[1:]), *measured, numbers))
     drawn = "drawn by a program" if summary["synthetic"] else "photographed"
-    rests = f"{len(masked)} test images, {drawn}, {summary['size']} px; trainings a row: {len(models[0]['distilled'])}"
+    rests = (
+        f"{len(test.true)} test images, {drawn}, {summary['size']} px; trainings a row: {len(models[0]['distilled'])}"
+    )
     OUTPUT.mkdir(exist_ok=True)
     note = f"{rests}. Speed: one image at a time, {machine.device}."
     write_dice_table(OUTPUT, experiments, classes, title, note)

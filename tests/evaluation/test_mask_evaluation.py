@@ -100,14 +100,16 @@ def test_a_teacher_that_tells_no_such_classes_apart_is_left_out(folder, tmp_path
     assert read_json(tmp_path / "out/evaluate.json")["teacher"] == {"intervals": {}}
 
 
-def test_without_any_mask_there_is_nothing_to_measure(folder, tmp_path):
-    test = tmp_path / "test"
-    test.mkdir()
-    for name in ("images.npy", "masks.npy"):
-        (test / name).write_bytes((folder / "prepared/test" / name).read_bytes())
-    write_table(test / "index.csv", ("name", "group", "mask_source"), [(f"{row}.png", "g", "none") for row in range(6)])
-    with pytest.raises(ValueError, match="no image has a mask"):
-        ask(test, {"student": Path()}, CLASSES, 4)
+@pytest.mark.parametrize(
+    ("source", "message"), [("none", "no image has a mask"), ("given", "6 images have a mask and none shows a defect")]
+)
+def test_without_any_marked_defect_there_is_nothing_to_measure(folder, tmp_path, source, message):
+    (tmp_path / "images.npy").write_bytes((folder / "prepared/test/images.npy").read_bytes())
+    np.save(tmp_path / "masks.npy", np.zeros((6, 32, 32), np.uint8))
+    rows = [(f"{row}.png", "g", source) for row in range(6)]
+    write_table(tmp_path / "index.csv", ("name", "group", "mask_source"), rows)
+    with pytest.raises(ValueError, match=message):
+        ask(tmp_path, {"student": Path()}, CLASSES, 4)
 
 
 def test_shown_are_images_of_every_class_in_turn():

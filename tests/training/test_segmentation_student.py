@@ -11,11 +11,15 @@ from defectdistill.training.class_overlap import ClassOverlap
 from defectdistill.training.compute import Machine
 from defectdistill.training.fit import fit
 from defectdistill.training.segmentation_student import class_weights, segmentation_student_task
+from defectdistill.training.tasks import segmentation
+from defectdistill.training.teachers import resunet
 
 SETTINGS = {
     "encoder": "tu-test_convnext", "global_context": False, "feature_fusion": False, "weights": "none", "lr": 0.003,
     "min_lr": 0.0, "warmup": 0, "weight_decay": 0.0, "epochs": 12, "seed": 0,
 }  # fmt: skip
+
+DATA = {"classes": ["bright", "dark"], "marked": {"train": 5, "val": 5, "test": 5}}
 
 
 @pytest.fixture
@@ -35,7 +39,7 @@ def split(tmp_path):
 
 
 def task_of(split, **changes):
-    return segmentation_student_task(SETTINGS | changes, 2, split)
+    return segmentation_student_task(SETTINGS | changes, DATA, split)
 
 
 def loader(task, split, seed=None):
@@ -62,6 +66,20 @@ def test_masks_without_a_defect_are_refused(split):
     np.save(split / "masks.npy", np.zeros((6, 32, 32), np.uint8))
     with pytest.raises(ValueError, match="no mask shows a defect, so nothing can be learned"):
         task_of(split)
+
+
+@pytest.mark.parametrize(
+    ("marked", "named"),
+    [({"val": 0, "test": 2}, "val"), ({"val": 2, "test": 0}, "test"), ({"val": 0, "test": 0}, "val and test")],
+)
+def test_splits_by_which_it_could_not_be_judged_are_refused_before_the_training(split, marked, named):
+    with pytest.raises(ValueError, match=f"^no image of {named} has a mask that shows a defect"):
+        segmentation_student_task(SETTINGS, DATA | {"marked": {"train": 5} | marked}, split)
+    data = DATA | {"marked": {"train": 5} | marked, "size": 32, "resize": "squash"}
+    with pytest.raises(ValueError, match=f"^no image of {named} has"):
+        resunet.teaching(SETTINGS | {"batch_size": 3}, data, split, split, on_gpu=False)
+    with pytest.raises(ValueError, match=f"^no image of {named} has"):
+        segmentation.student_task(SETTINGS, data, split)
 
 
 def test_the_loss_is_the_weighted_cross_entropy_of_the_images_with_a_mask(split):

@@ -4,6 +4,7 @@ Its K output channels are classes against a background whose logit is zero (`mod
 """
 
 import dataclasses
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -24,16 +25,32 @@ from defectdistill.training.student_task import Optimisation, StudentTask
 Truth = dict[str, torch.Tensor]
 
 
-def segmentation_student_task(settings: dict, classes: int, train: Path) -> "SegmentationStudentTask":
+def segmentation_student_task(settings: dict, data: dict[str, Any], train: Path) -> "SegmentationStudentTask":
     """Return the task that section `student` of params.yaml describes, with its network's first weights by its seed.
 
-    `train` is the folder of the training images, whose masks weigh the classes.
+    `data` is the prepared data's summary.json, `train` the folder of the training images, whose masks weigh the
+    classes. Raises ValueError for data by which no epoch could be chosen, or the network not be measured afterwards.
     """
+    require_marked(data["marked"])
+    classes = len(data["classes"])
     seed_everything(settings["seed"])
     keys = ("encoder", "global_context", "feature_fusion", "weights")
     network = build_resunet(classes=classes, **{key: settings[key] for key in keys})
     rates = {field.name: settings[field.name] for field in dataclasses.fields(Optimisation) if field.name in settings}
     return SegmentationStudentTask(network, classes, Optimisation(**rates), class_weights(train, classes))
+
+
+def require_marked(marked: Mapping[str, int]) -> None:
+    """Raise ValueError naming the splits none of whose images has a mask that shows a defect: Dice is 0 there, whatever
+    is learned, or not defined. Before a training that would be wasted; `marked` counts such images by split.
+    """
+    empty = [split for split in ("val", "test") if not marked[split]]
+    if empty:
+        raise ValueError(
+            f"no image of {' and '.join(empty)} has a mask that shows a defect, so a network that segments could not "
+            "be judged: give more masks, or try another prepare.seed or larger prepare.val_fraction and "
+            "prepare.test_fraction"
+        )
 
 
 def class_weights(folder: Path, classes: int) -> torch.Tensor:
