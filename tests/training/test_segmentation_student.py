@@ -7,6 +7,7 @@ from torchmetrics.functional.classification import multiclass_f1_score, multicla
 
 from defectdistill.data.batches import NO_LABEL, PackedBatches, batches
 from defectdistill.data.tables import write_table
+from defectdistill.models.normalise import normalise
 from defectdistill.training.class_overlap import ClassOverlap
 from defectdistill.training.compute import Machine
 from defectdistill.training.fit import fit
@@ -117,6 +118,18 @@ def test_it_overfits_logs_its_scores_and_the_same_seed_gives_the_same_bytes(spli
         assert torch.equal(value, again.student.state_dict()[name]), name
     other = task_of(split, seed=1).student.state_dict()
     assert not torch.equal(other["head.weight"], task_of(split).student.state_dict()["head.weight"])
+
+
+def test_the_validation_loss_is_a_mean_over_images_with_a_mask_whatever_the_batches(split, tmp_path):
+    task, own = task_of(split), []
+    history = train(task, split, 1, tmp_path / "a")  # in batches of three and of two with a mask
+    arrays = {"image": np.load(split / "images.npy"), "label": np.arange(6) % 2} | task.arrays(split)
+    for batch in batches(PackedBatches(arrays), 1):
+        with torch.no_grad():
+            own.append(float(task.hard_loss(task.student(normalise(batch["image"])), task.truth(batch))))
+    assert len(set(own[:5])) == 5
+    assert own[5] == 0
+    assert history[0]["val_loss"] == pytest.approx(np.mean(own[:5]), rel=1e-5)
 
 
 def test_overlaps_agree_with_torchmetrics_over_batches():

@@ -134,10 +134,11 @@ class SegmentationStudentTask(StudentTask):
         self.log_dict(scalars, **mean_over(len(logits)))
 
     def log_validation(self, logits: torch.Tensor, truth: Truth) -> torch.Tensor:
-        """Log val_loss of logits (B, K, H, W), and add to the overlaps; return val_loss of the batch."""
-        loss = self.hard_loss(logits, truth)
-        self.log("val_loss", loss, prog_bar=True, **mean_over(len(logits)))
-        masked = truth["masked"] > 0
+        """Log val_loss of logits (B, K, H, W), the mean over all images of the split that have a mask, and add to the
+        overlaps; return val_loss of the batch.
+        """
+        loss, masked = self.hard_loss(logits, truth), truth["masked"] > 0
+        self.log("val_loss", loss, prog_bar=True, **mean_over(int(masked.sum())))
         self.overlap.update(with_background(logits.float()).softmax(dim=1)[masked], truth["mask"][masked])
         return loss
 
