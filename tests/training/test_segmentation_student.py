@@ -120,6 +120,15 @@ def test_it_overfits_logs_its_scores_and_the_same_seed_gives_the_same_bytes(spli
     assert not torch.equal(other["head.weight"], task_of(split).student.state_dict()["head.weight"])
 
 
+def test_maps_and_scores_are_computed_where_a_term_asks_for_them(split):
+    task, logits, features = task_of(split), torch.randn(2, 2, 32, 32), {4: torch.randn(2, 3, 8, 8)}
+    answer = task.answer(logits, features, {"features"})
+    assert (answer.features, answer.maps, answer.scores) == (features, {}, None)
+    answer = task.answer(logits, features, {"maps", "scores"})
+    assert answer.maps[4].shape == (2, 3, 8, 8)
+    assert answer.scores.shape == (2, 2)
+
+
 def test_the_validation_loss_is_a_mean_over_images_with_a_mask_whatever_the_batches(split, tmp_path):
     task, own = task_of(split), []
     history = train(task, split, 1, tmp_path / "a")  # in batches of three and of two with a mask

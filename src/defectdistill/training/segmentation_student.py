@@ -4,7 +4,7 @@ Its K output channels are classes against a background whose logit is zero (`mod
 """
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,7 @@ import torch.nn.functional as F
 from defectdistill.data.batches import NO_LABEL
 from defectdistill.data.packed import open_array, read_index
 from defectdistill.distillation.answer import Answer
-from defectdistill.models.class_map import class_evidence, class_map, with_background
+from defectdistill.models.class_map import class_evidence, class_maps, with_background
 from defectdistill.models.resunet import ResUNet, build_resunet
 from defectdistill.models.taps import Tap, select_taps
 from defectdistill.training.class_overlap import ClassOverlap
@@ -123,10 +123,13 @@ class SegmentationStudentTask(StudentTask):
         masked = truth["masked"]
         return (pixels.mean(dim=(1, 2)) * masked).sum() / masked.sum().clamp_min(1)
 
-    def answer(self, logits: torch.Tensor, features: dict[int, torch.Tensor]) -> Answer:
-        """Return the features, the student's own class map at their strides, and its evidence for the classes."""
+    def answer(self, logits: torch.Tensor, features: dict[int, torch.Tensor], asked: Set[str]) -> Answer:
+        """Return the features and, if `asked` for, the student's own class map at their strides (for maps, and for true
+        masks in their place) and its evidence for the classes (scores).
+        """
         logits = logits.float()
-        return Answer(features, {stride: class_map(logits, stride) for stride in features}, class_evidence(logits))
+        maps = class_maps(logits, features) if asked & {"maps", "masks"} else {}
+        return Answer(features, maps, class_evidence(logits) if "scores" in asked else None)
 
     def log_training(self, logits: torch.Tensor, truth: Truth, losses: dict[str, torch.Tensor]) -> None:
         """Log training losses under `train_NAME`, as means over the epoch."""
