@@ -34,10 +34,14 @@ def test_it_says_what_the_trained_network_says(trained):
     assert (frozen.says, frozen.channels) == ({"features", "maps", "scores"}, 3)
 
 
-def test_without_class_maps_the_encoder_alone_is_kept(trained, tmp_path):
+def test_without_class_maps_the_encoder_alone_is_kept_and_cut_after_the_deepest_level(trained, tmp_path):
     frozen, x = freeze_any(trained[0], [16], class_maps=False), torch.randn(1, 3, 64, 64)
     assert {name.split(".")[1] for name in frozen.state_dict()} == {"encoder"}
+    assert [tap.stride for tap in frozen.network.taps] == [4, 8, 16]
+    assert len(frozen.state_dict()) < len(trained[1].encoder.state_dict())
     answer = frozen(x)
+    with torch.no_grad():
+        assert torch.equal(answer.features[16], trained[1].encode(x)[2])
     assert (list(answer.features), answer.maps, answer.scores, frozen.says) == ([16], {}, None, {"features"})
     frozen.save(tmp_path / "frozen")
     assert torch.equal(load_any(tmp_path / "frozen")(x).features[16], answer.features[16])

@@ -13,6 +13,7 @@ from torch import nn
 from defectdistill import checkpoint, model_forms, model_json
 from defectdistill.distillation.answer import EVERYTHING, Answer
 from defectdistill.models.class_map import class_evidence, class_maps
+from defectdistill.models.encoders import LibraryEncoder, depth_for
 from defectdistill.models.resunet import ResUNet
 from defectdistill.models.taps import Tap, select_taps
 
@@ -21,7 +22,7 @@ class FrozenResUNet(nn.Module):
     """A ResUNet that only looks, whatever `train()` says: no gradients, no buffers moved.
 
     `config` holds `encoder`, `classes`, `global_context`, `feature_fusion`, the `strides` that are tapped and
-    `class_maps`: without them the encoder alone is kept.
+    `class_maps`: without them the encoder alone is kept, cut after the deepest of these levels.
     """
 
     def __init__(self, config: dict[str, Any]):
@@ -29,6 +30,10 @@ class FrozenResUNet(nn.Module):
         self.config = config
         built = {key: config[key] for key in ("encoder", "classes", "global_context", "feature_fusion")}
         self.network = ResUNet(**built)
+        if not config["class_maps"]:
+            self.network.encoder = LibraryEncoder(
+                built["encoder"], 3, depth_for(built["encoder"], max(config["strides"]))
+            )
         taps = {tap.stride: tap for tap in self.network.taps}
         self.taps: dict[int, Tap] = select_taps(taps, config["strides"], f"the teacher's encoder {config['encoder']!r}")
         self.channels = config["classes"]
