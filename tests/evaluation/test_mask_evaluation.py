@@ -10,6 +10,7 @@ import torch
 from defectdistill import checkpoint
 from defectdistill.data.tables import read_json, write_table
 from defectdistill.evaluation.mask_figures import chosen
+from defectdistill.evaluation.mask_report import verdict
 from defectdistill.evaluation.tasks.segmentation import WRITTEN, ask, evaluate
 from defectdistill.models.resunet import ResUNet, resunet_config
 from defectdistill.models.students import build_student, classifier_config
@@ -116,3 +117,22 @@ def test_shown_are_images_of_every_class_in_turn():
     true[0, :1], true[1, :3], true[2, :2], true[3] = 1, 1, 2, 2
     assert chosen(true, 2, count=4).tolist() == [1, 3, 0, 2]
     assert len(chosen(true, 2)) == 5
+
+
+@pytest.mark.parametrize(
+    ("student", "ends", "words"),
+    [
+        (
+            0.7,
+            [0.05, 0.15],
+            "0.700 against 0.600 for the baseline without a teacher, 10.0 points more, on 1 test image. ",
+        ),
+        (0.5, [-0.2, 0.1], "10.0 points less, on 1 test image. The difference may be chance"),
+        (0.6, None, "no difference, on 1 test image. 3 group"),
+    ],
+)
+def test_the_verdict_names_both_scores_and_whether_it_may_be_chance(student, ends, words):
+    scores = {"student": student, "baseline": 0.6}
+    results = {name: {"test": {"mean_dice": value, "images": 1}} for name, value in scores.items()}
+    results["difference"] = {"intervals": {} if ends is None else {"mean_dice": ends}}
+    assert words in verdict(results, 3)
