@@ -13,7 +13,7 @@ import torch
 import torch.nn.functional as F
 
 from defectdistill.data.batches import NO_LABEL
-from defectdistill.data.packed import open_array, read_index
+from defectdistill.data.packed import masked_in, open_array
 from defectdistill.distillation.answer import Answer
 from defectdistill.models.class_map import class_evidence, class_maps, with_background
 from defectdistill.models.resunet import ResUNet, build_resunet
@@ -70,11 +70,6 @@ def class_weights(folder: Path, classes: int) -> torch.Tensor:
     return torch.from_numpy(weights).float()
 
 
-def masked_in(folder: Path) -> np.ndarray:
-    """Return which images of a split, or without a label, come with a mask: float32 (N,), 1 or 0."""
-    return np.array([row.get("mask_source", "none") != "none" for row in read_index(folder)], dtype=np.float32)
-
-
 class SegmentationStudentTask(StudentTask):
     """Train a ResUNet on {"image": uint8 (B, H, W, 3), "mask": label maps uint8 (B, H, W), "masked": float (B,)}.
 
@@ -104,7 +99,7 @@ class SegmentationStudentTask(StudentTask):
         count, height, width = open_array(folder / "images.npy").shape[:3]
         file = folder / "masks.npy"
         masks = open_array(file) if file.exists() else np.broadcast_to(np.uint8(0), (count, height, width))
-        return {"mask": masks, "masked": masked_in(folder)}
+        return {"mask": masks, "masked": masked_in(folder).astype(np.float32)}
 
     def counted(self, batch: dict[str, torch.Tensor]) -> torch.Tensor:
         """Return a number (B,) for each image with a mask, NO_LABEL for the others."""
