@@ -1,4 +1,7 @@
-"""Validate params.yaml before anything runs: keys, types, ranges, and that student and teacher share the levels."""
+"""Validate params.yaml before anything runs: keys, types, ranges, and that student and teacher share the levels.
+
+`check.py TASK …` names the tasks of students that its pipeline can finish; none named: classification.
+"""
 
 import sys
 from pathlib import Path
@@ -15,6 +18,7 @@ from defectdistill.stage import run_stage
 from defectdistill.training.compute import choose_accelerator
 
 OUTPUTS = ("data/checked.txt",)
+FINISHED = sys.argv[1:] or ["classification"]
 
 
 def offline(weights: str) -> str:
@@ -38,6 +42,7 @@ def check_levels(network: Section, strides: list[int], owner: str) -> None:
 def main() -> None:
     """Write a constant file, or stop and name what cannot work: better now than after the teacher's training."""
     params = load_params()
+    params.require_task(FINISHED)
     choose_accelerator(params.compute.accelerator)
     check_levels(params.student, params.distill.levels, "student")
     check_levels(params.teacher, params.freeze.levels, "teacher's encoder")

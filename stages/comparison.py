@@ -11,7 +11,7 @@ from tqdm import tqdm
 from defectdistill.data.packed import labels_of, open_array, read_index
 from defectdistill.data.tables import read_json, read_table
 from defectdistill.evaluation.ablation import Images
-from defectdistill.evaluation.comparison import TEACHER, Answers, ask, ask_row, joined, read_comparison, timed
+from defectdistill.evaluation.comparison import TEACHER, Answers, ask, ask_row, joined, read_comparison, with_speed
 from defectdistill.evaluation.comparison_table import write_comparison
 from defectdistill.evaluation.scores import classification_scores
 from defectdistill.params import load_params
@@ -50,7 +50,7 @@ def main() -> None:
     for row in tqdm([row["row"] for row in paper if row["row"] != TEACHER], unit=" rows", disable=None):
         rows[row] = trained(row, rows[TEACHER], images, known)
     if "images_per_second" in table.columns:
-        rows = timed(rows, test)
+        rows = with_speed(rows, summary["size"])
     OUTPUT.mkdir(exist_ok=True)
     write_comparison(OUTPUT, table, paper, rows, known, summary, params.evaluate.resamples, params.evaluate.seed)
 

@@ -18,7 +18,7 @@ DATA, METRICS = place("--data"), Path("metrics")
 PREPARED, MODELS = DATA / "data/prepared", ("student", "baseline", "teacher")
 FOLDERS = {model: place(f"--{model}", Path("models", model)) for model in MODELS}
 MADE_BY = {"student": "distill", "baseline": "baseline", "teacher": "teacher"}  # name of a model's folder: its stage
-WRITTEN = ("report.html", "figures", "plots", "calibration.json", "evaluate.json", "runs/evaluate.json")
+WRITTEN = ("report.html", "figures", "plots", "calibration.json", "evaluate.json", "runs/evaluate.json")  # of any task
 OUTPUTS = [f"metrics/{name}" for name in WRITTEN]
 
 
@@ -53,7 +53,7 @@ def main() -> None:
         )
         log_results(run, results)
         run.log_lineage(summary, FOLDERS.values())
-        run.log_artifacts(*(path for path in OUTPUTS[:-1] if Path(path).exists()))
+        run.log_artifacts(*(METRICS / name for name in kind.WRITTEN))
 
 
 if __name__ == "__main__":

@@ -1,9 +1,12 @@
+import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 from ruamel.yaml import YAML
 
-from defectdistill.params import ParamsError, flatten, load_params
+from defectdistill.params import TASKS, ParamsError, flatten, load_params
 
 SHIPPED = Path(__file__).parents[1] / "params.yaml"
 
@@ -214,3 +217,27 @@ def test_a_classifier_has_no_map_to_teach(tmp_path, method):
 def test_a_key_of_the_other_kind_of_teacher_is_unknown(tmp_path):
     with pytest.raises(ParamsError, match=r"teacher\.width: unknown key"):
         load_params(of_a_classifier(tmp_path, teacher=CLASSIFIER | {"width": 4}, distill__method="hint"))
+
+
+@pytest.mark.parametrize("path", [SHIPPED, *WHOLE], ids=lambda path: path.parent.name)
+def test_a_pipeline_can_finish_the_task_of_its_students_and_refuses_any_other(path, tmp_path):
+    stages = YAML(typ="safe", pure=True).load(path.with_name("dvc.yaml"))["stages"]
+    finished = stages["check"]["cmd"].split("check.py")[1].split() or ["classification"]
+    params = load_params(path)
+    params.require_task(finished)
+    (other,) = set(TASKS) - set(finished)
+    params = params.model_copy(update={"student": params.student.model_copy(update={"task": other})})
+    with pytest.raises(ParamsError, match=rf"student\.task = {other}: this pipeline .* {other} runs in .*pipelines/"):
+        params.require_task(finished)
+
+
+def test_the_stage_check_refuses_such_a_task_before_anything_is_trained(tmp_path):
+    shutil.copy(SHIPPED.parent / "pipelines/cwd/params.yaml", tmp_path)
+    command = [sys.executable, SHIPPED.parent / "stages/check.py"]
+    refused = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+    assert refused.stderr.startswith(
+        "check: student.task = segmentation: this pipeline can only finish classification;"
+    )
+    assert not (tmp_path / "data").exists()
+    subprocess.run([*command, "segmentation"], cwd=tmp_path, check=True, capture_output=True)
+    assert (tmp_path / "data/checked.txt").exists()

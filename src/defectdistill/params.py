@@ -4,6 +4,7 @@ Read with YAML 1.2 (ruamel.yaml): DVC writes 1e-5 as `1e-05`, which YAML 1.1 rea
 """
 
 import difflib
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, get_args
 
@@ -15,6 +16,10 @@ from defectdistill import distill_sections, ingest_sections, model_sections, sec
 PARAMS = "params.yaml"
 NETWORKS, TASKS = ("unet3plus", "resunet", "classifier"), ("classification", "segmentation")
 SOURCES = get_args(ingest_sections.Ingest.model_fields["source"].annotation)
+RUNS_IN = {  # task of students: the pipelines whose stages bring it to its end
+    "classification": "the root's dvc.yaml, pipelines/fitnets and pipelines/rkd_sarsn",
+    "segmentation": "pipelines/cwd (make repro-cwd)",
+}
 
 
 class ParamsError(ValueError):
@@ -114,6 +119,15 @@ class Params(sections.Section):
                 "shallower levels, or distill.terms.ssim: false"
             )
         return self
+
+    def require_task(self, finished: Sequence[str]) -> None:
+        """Raise ParamsError where the students' task is not among those that a pipeline's stages can finish."""
+        task = self.student.task
+        if task not in finished:
+            raise ParamsError(
+                f"student.task = {task}: this pipeline can only finish {' or '.join(finished)}; {task} runs in "
+                f"{RUNS_IN[task]}"
+            )
 
     def flat(self, *names: str) -> dict[str, Any]:
         """Return {full key name: value} of the named sections, of all without a name."""

@@ -103,6 +103,7 @@ def test_arrays_index_and_summary(tmp_path):
             "val": dict.fromkeys(CLASSES, 2),
             "test": dict.fromkeys(CLASSES, 1),
         },
+        "marked": {"train": 14, "val": 4, "test": 2},  # of good ones the mask is empty
         "unlabelled": 1,
         "groups": 30,
         "near_duplicates": {

@@ -3,7 +3,7 @@ import torch
 from torch import nn
 
 from defectdistill.distillation.frozen_teacher import FrozenTeacher, freeze
-from defectdistill.models.class_map import class_evidence, class_map
+from defectdistill.models.class_map import class_evidence, class_maps
 from defectdistill.models.unet3plus import UNet3Plus
 
 CONFIG = {"encoder": "plain", "width": 4, "in_channels": 3, "out_channels": 1}
@@ -32,7 +32,7 @@ def test_it_says_what_the_trained_encoder_says(encoder):
     logits = model(x)
     torch.testing.assert_close(answer.scores, class_evidence(logits), rtol=1e-3, atol=1e-4)
     for stride, each in answer.maps.items():
-        torch.testing.assert_close(each, class_map(logits, stride), rtol=1e-3, atol=1e-4)
+        torch.testing.assert_close(each, class_maps(logits, [stride])[stride], rtol=1e-3, atol=1e-4)
 
 
 def test_it_is_cut_after_the_deepest_level_and_has_no_batch_norm():
@@ -42,6 +42,18 @@ def test_it_is_cut_after_the_deepest_level_and_has_no_batch_norm():
     assert kept < sum(parameter.numel() for parameter in full.encoder.blocks[:4].parameters()) + 1
     answer = teacher(torch.randn(1, 3, 32, 32))
     assert (set(answer.features), answer.maps, answer.scores) == ({4, 8}, {}, None)
+
+
+def test_what_nobody_asks_for_is_not_computed():
+    teacher, x = freeze(trained(), CONFIG, [4, 8]), torch.randn(1, 3, 32, 32)
+    whole = teacher(x)
+    teacher.only({"maps"})
+    answer = teacher(x)
+    assert answer.scores is None
+    assert all(torch.equal(answer.maps[stride], whole.maps[stride]) for stride in (4, 8))
+    teacher.only({"features"})
+    answer = teacher(x)
+    assert (set(answer.features), answer.maps, answer.scores, teacher.decoder) == ({4, 8}, {}, None, None)
 
 
 @pytest.mark.parametrize("encoder", ["plain", "efficientnet-b0"])  # the second keeps batch norms that are not folded

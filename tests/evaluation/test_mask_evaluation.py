@@ -8,9 +8,10 @@ import pytest
 import torch
 
 from defectdistill import checkpoint
-from defectdistill.data.tables import read_json, read_table, write_table
+from defectdistill.data.tables import read_json, write_table
 from defectdistill.evaluation.mask_figures import chosen
-from defectdistill.evaluation.tasks.segmentation import ask, evaluate
+from defectdistill.evaluation.mask_report import verdict
+from defectdistill.evaluation.tasks.segmentation import WRITTEN, ask, evaluate
 from defectdistill.models.resunet import ResUNet, resunet_config
 from defectdistill.models.students import build_student, classifier_config
 from defectdistill.models.unet3plus import UNet3Plus, teacher_config
@@ -68,14 +69,13 @@ def test_everything_is_written_and_the_report_is_complete(written):
     assert json.loads((out / "evaluate.json").read_text()) == json.loads(json.dumps(results))
     assert {path.name for path in (out / "figures").iterdir()} == {
         "dice.png", "training.png", "loss_terms.png", "teacher.png", "masks.png"
-    } or not (out / "figures/loss_terms.png").exists()  # fmt: skip
+    }  # fmt: skip
     page = (out / "report.html").read_text()
     for words in ("SYNTHETIC DATA", "Mean Dice of the classes", "Dice per class", "5 test images", "&lt;rust&gt;"):
         assert words in page, words
     assert "<rust>" not in page
     assert page.count("data:image/png;base64,") == len(list((out / "figures").iterdir()))
-    rows = read_table(out / "plots/dice.csv")
-    assert {row["model"] for row in rows} == {"student", "baseline", "teacher"}
+    assert {path.name for path in out.iterdir()} == set(WRITTEN)
     assert results["student"]["parameters"] == results["teacher"]["parameters"] > 300_000
     assert results["data"]["test_images"] == 5  # the sixth has no mask
 
@@ -100,14 +100,16 @@ def test_a_teacher_that_tells_no_such_classes_apart_is_left_out(folder, tmp_path
     assert read_json(tmp_path / "out/evaluate.json")["teacher"] == {"intervals": {}}
 
 
-def test_without_any_mask_there_is_nothing_to_measure(folder, tmp_path):
-    test = tmp_path / "test"
-    test.mkdir()
-    for name in ("images.npy", "masks.npy"):
-        (test / name).write_bytes((folder / "prepared/test" / name).read_bytes())
-    write_table(test / "index.csv", ("name", "group", "mask_source"), [(f"{row}.png", "g", "none") for row in range(6)])
-    with pytest.raises(ValueError, match="no image has a mask"):
-        ask(test, {"student": Path()}, CLASSES, 4)
+@pytest.mark.parametrize(
+    ("source", "message"), [("none", "no image has a mask"), ("given", "6 images have a mask and none shows a defect")]
+)
+def test_without_any_marked_defect_there_is_nothing_to_measure(folder, tmp_path, source, message):
+    (tmp_path / "images.npy").write_bytes((folder / "prepared/test/images.npy").read_bytes())
+    np.save(tmp_path / "masks.npy", np.zeros((6, 32, 32), np.uint8))
+    rows = [(f"{row}.png", "g", source) for row in range(6)]
+    write_table(tmp_path / "index.csv", ("name", "group", "mask_source"), rows)
+    with pytest.raises(ValueError, match=message):
+        ask(tmp_path, {"student": Path()}, CLASSES, 4)
 
 
 def test_shown_are_images_of_every_class_in_turn():
@@ -115,3 +117,22 @@ def test_shown_are_images_of_every_class_in_turn():
     true[0, :1], true[1, :3], true[2, :2], true[3] = 1, 1, 2, 2
     assert chosen(true, 2, count=4).tolist() == [1, 3, 0, 2]
     assert len(chosen(true, 2)) == 5
+
+
+@pytest.mark.parametrize(
+    ("student", "ends", "words"),
+    [
+        (
+            0.7,
+            [0.05, 0.15],
+            "0.700 against 0.600 for the baseline without a teacher, 10.0 points more, on 1 test image. ",
+        ),
+        (0.5, [-0.2, 0.1], "10.0 points less, on 1 test image. The difference may be chance"),
+        (0.6, None, "no difference, on 1 test image. 3 group"),
+    ],
+)
+def test_the_verdict_names_both_scores_and_whether_it_may_be_chance(student, ends, words):
+    scores = {"student": student, "baseline": 0.6}
+    results = {name: {"test": {"mean_dice": value, "images": 1}} for name, value in scores.items()}
+    results["difference"] = {"intervals": {} if ends is None else {"mean_dice": ends}}
+    assert words in verdict(results, 3)

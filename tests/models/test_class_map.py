@@ -1,7 +1,7 @@
 import numpy as np
 import torch
 
-from defectdistill.models.class_map import class_evidence, class_map, defect_logits, mask_map, with_background
+from defectdistill.models.class_map import class_evidence, class_maps, defect_logits, mask_map, with_background
 
 
 def some_logits(channels=2, side=6):
@@ -12,19 +12,19 @@ def test_probabilities_are_a_softmax_against_a_background_of_zero():
     logits = some_logits()
     exponentials = np.exp(logits.numpy())
     expected = exponentials / (1 + exponentials.sum(1, keepdims=True))
-    np.testing.assert_allclose(class_map(logits, 1)[:, 1:].numpy(), expected, rtol=1e-5)
+    np.testing.assert_allclose(class_maps(logits, [1])[1][:, 1:].numpy(), expected, rtol=1e-5)
     np.testing.assert_allclose(torch.sigmoid(defect_logits(logits)).numpy(), expected.sum(1), rtol=1e-5)
 
 
 def test_one_channel_is_a_sigmoid():
     logits = some_logits(1)
-    assert torch.allclose(class_map(logits, 1)[:, 1], logits[:, 0].sigmoid(), atol=1e-6)
+    assert torch.allclose(class_maps(logits, [1])[1][:, 1], logits[:, 0].sigmoid(), atol=1e-6)
     assert torch.allclose(defect_logits(logits), logits[:, 0])
 
 
 def test_maps_are_means_over_squares_cut_off_at_the_edge():
     logits = some_logits(side=6)
-    full, small = class_map(logits, 1).numpy(), class_map(logits, 4).numpy()
+    full, small = class_maps(logits, [1])[1].numpy(), class_maps(logits, [4])[4].numpy()
     assert small.shape == (2, 3, 2, 2)
     np.testing.assert_allclose(small[:, :, 0, 0], full[:, :, :4, :4].mean((2, 3)), rtol=1e-5)
     np.testing.assert_allclose(small[:, :, 1, 1], full[:, :, 4:, 4:].mean((2, 3)), rtol=1e-5)

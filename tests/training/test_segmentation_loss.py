@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from defectdistill.models.class_map import class_map
+from defectdistill.models.class_map import class_maps
 from defectdistill.training.segmentation_loss import LOSSES, SegmentationLoss, pixel_cross_entropy
 
 
@@ -75,7 +75,7 @@ def test_overlap_is_the_librarys():
     generator = torch.Generator().manual_seed(0)
     logits, masks = torch.randn(3, 4, 8, 8, generator=generator), torch.randint(0, 4, (3, 8, 8), generator=generator)
     target = torch.stack([masks == channel for channel in range(1, 5)], dim=1).float()  # the fourth is marked nowhere
-    expected = DiceLoss("multilabel", from_logits=False)(class_map(logits, 1)[:, 1:], target)
+    expected = DiceLoss("multilabel", from_logits=False)(class_maps(logits, [1])[1][:, 1:], target)
     found = SegmentationLoss("ce_dice").of_overlap(logits, batch(masks.tolist()))
     torch.testing.assert_close(found, expected)
 

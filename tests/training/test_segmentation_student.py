@@ -7,15 +7,20 @@ from torchmetrics.functional.classification import multiclass_f1_score, multicla
 
 from defectdistill.data.batches import NO_LABEL, PackedBatches, batches
 from defectdistill.data.tables import write_table
+from defectdistill.models.normalise import normalise
 from defectdistill.training.class_overlap import ClassOverlap
 from defectdistill.training.compute import Machine
 from defectdistill.training.fit import fit
 from defectdistill.training.segmentation_student import class_weights, segmentation_student_task
+from defectdistill.training.tasks import segmentation
+from defectdistill.training.teachers import resunet
 
 SETTINGS = {
     "encoder": "tu-test_convnext", "global_context": False, "feature_fusion": False, "weights": "none", "lr": 0.003,
     "min_lr": 0.0, "warmup": 0, "weight_decay": 0.0, "epochs": 12, "seed": 0,
 }  # fmt: skip
+
+DATA = {"classes": ["bright", "dark"], "marked": {"train": 5, "val": 5, "test": 5}}
 
 
 @pytest.fixture
@@ -35,7 +40,7 @@ def split(tmp_path):
 
 
 def task_of(split, **changes):
-    return segmentation_student_task(SETTINGS | changes, 2, split)
+    return segmentation_student_task(SETTINGS | changes, DATA, split)
 
 
 def loader(task, split, seed=None):
@@ -62,6 +67,20 @@ def test_masks_without_a_defect_are_refused(split):
     np.save(split / "masks.npy", np.zeros((6, 32, 32), np.uint8))
     with pytest.raises(ValueError, match="no mask shows a defect, so nothing can be learned"):
         task_of(split)
+
+
+@pytest.mark.parametrize(
+    ("marked", "named"),
+    [({"val": 0, "test": 2}, "val"), ({"val": 2, "test": 0}, "test"), ({"val": 0, "test": 0}, "val and test")],
+)
+def test_splits_by_which_it_could_not_be_judged_are_refused_before_the_training(split, marked, named):
+    with pytest.raises(ValueError, match=f"^no image of {named} has a mask that shows a defect"):
+        segmentation_student_task(SETTINGS, DATA | {"marked": {"train": 5} | marked}, split)
+    data = DATA | {"marked": {"train": 5} | marked, "size": 32, "resize": "squash"}
+    with pytest.raises(ValueError, match=f"^no image of {named} has"):
+        resunet.teaching(SETTINGS | {"batch_size": 3}, data, split, split, on_gpu=False)
+    with pytest.raises(ValueError, match=f"^no image of {named} has"):
+        segmentation.student_task(SETTINGS, data, split)
 
 
 def test_the_loss_is_the_weighted_cross_entropy_of_the_images_with_a_mask(split):
@@ -99,6 +118,27 @@ def test_it_overfits_logs_its_scores_and_the_same_seed_gives_the_same_bytes(spli
         assert torch.equal(value, again.student.state_dict()[name]), name
     other = task_of(split, seed=1).student.state_dict()
     assert not torch.equal(other["head.weight"], task_of(split).student.state_dict()["head.weight"])
+
+
+def test_maps_and_scores_are_computed_where_a_term_asks_for_them(split):
+    task, logits, features = task_of(split), torch.randn(2, 2, 32, 32), {4: torch.randn(2, 3, 8, 8)}
+    answer = task.answer(logits, features, {"features"})
+    assert (answer.features, answer.maps, answer.scores) == (features, {}, None)
+    answer = task.answer(logits, features, {"maps", "scores"})
+    assert answer.maps[4].shape == (2, 3, 8, 8)
+    assert answer.scores.shape == (2, 2)
+
+
+def test_the_validation_loss_is_a_mean_over_images_with_a_mask_whatever_the_batches(split, tmp_path):
+    task, own = task_of(split), []
+    history = train(task, split, 1, tmp_path / "a")  # in batches of three and of two with a mask
+    arrays = {"image": np.load(split / "images.npy"), "label": np.arange(6) % 2} | task.arrays(split)
+    for batch in batches(PackedBatches(arrays), 1):
+        with torch.no_grad():
+            own.append(float(task.hard_loss(task.student(normalise(batch["image"])), task.truth(batch))))
+    assert len(set(own[:5])) == 5
+    assert own[5] == 0
+    assert history[0]["val_loss"] == pytest.approx(np.mean(own[:5]), rel=1e-5)
 
 
 def test_overlaps_agree_with_torchmetrics_over_batches():

@@ -51,7 +51,8 @@ def prepare(
     in order of name; `unlabelled/` with `images.npy` and `index.csv` (name, group, held_out: val or test where it shows
     an object of that split, so that nobody learns from it);
     `near_duplicates.csv` as `Copies.table`; `empty_masks.csv` (name, label) as `LabelMaps.empty_on_defect`;
-    `summary.json`, whose `sha256` names what is learned from. Raises `DataError` for settings or data that cannot be
+    `summary.json`, whose `sha256` names what is learned from and whose `marked` counts, by split, the images whose mask
+    shows a defect. Raises `DataError` for settings or data that cannot be
     used.
     """
     rows = read_table(raw / "index.csv")
@@ -65,21 +66,22 @@ def prepare(
         labelled, sides = divide(labelled, protocol, fractions, seed, folds, fold)
     labelled, sides, lost = set_aside(labelled, sides, label_limit, mask_limit, seed, masks in GIVEN)
     unlabelled = sorted(unlabelled + lost, key=lambda row: row["name"])
+    marked = {}
     with tqdm(total=len(labelled) + len(unlabelled), desc="prepare", unit=" images", disable=None) as progress:
         for name in SIDES:
             chosen = [row for row, side in zip(labelled, sides, strict=True) if side == name]
-            _write_side(chosen, raw, output / name, label_maps, seed, progress)
+            marked[name] = _write_side(chosen, raw, output / name, label_maps, seed, progress)
         held_out = {row["group"]: side for row, side in zip(labelled, sides, strict=True) if side != "train"}
         _write_unlabelled(unlabelled, held_out, raw, output / "unlabelled", size, resize, progress)
     label_maps.check()
     if masks != "none":
-        _check_masks(output)
+        _check_masks(marked)
     copies.write(output)
     write_table(output / "empty_masks.csv", ("name", "label"), label_maps.empty_on_defect())
     near = {"searched": near_duplicates, **copies.summary()}
     words = described(protocol, fractions, seed, folds, fold) + in_words(label_limit, mask_limit)
     summary = _summary(raw, output, labelled, sides) | {"divided": protocol, "protocol": words, "near_duplicates": near}
-    summary |= {"unlabelled": len(unlabelled), **label_maps.summary()}
+    summary |= {"marked": marked, "unlabelled": len(unlabelled), **label_maps.summary()}
     write_json(output / "summary.json", summary)
     return summary
 
@@ -109,10 +111,10 @@ def _naming(copies: Mapping[str, Any]) -> Iterator[None]:
         ) from error
 
 
-def _check_masks(output: Path) -> None:
+def _check_masks(marked: Mapping[str, int]) -> None:
     """Raise `DataError` if training or validation has no marked image: a teacher could not learn, or not be judged."""
     for side in ("train", "val"):
-        if not np.load(output / side / "masks.npy", mmap_mode="r").any():
+        if not marked[side]:
             raise DataError(
                 f"no image of the split {side!r} has a mask that shows a defect: give more masks, make them by "
                 "threshold where there is none (prepare.masks: given_else_threshold), or try another prepare.seed"
@@ -126,20 +128,23 @@ def _counts(rows: list[dict[str, str]], sides: Sequence[str]) -> dict[str, dict[
 
 def _write_side(
     rows: list[dict[str, str]], raw: Path, folder: Path, label_maps: LabelMaps, seed: int, progress: tqdm
-) -> None:
+) -> int:
+    """Write a split; return how many of its images have a mask that shows a defect."""
     folder.mkdir(parents=True, exist_ok=True)
     size = label_maps.size
     images = create_array(folder / "images.npy", np.uint8, (len(rows), size, size, 3))
     masks = create_array(folder / "masks.npy", np.uint8, (len(rows), size, size))
-    index = []
+    index, marked = [], 0
     for position, row in enumerate(rows):
         image = decode_image(inside(raw, row["image"]).read_bytes())
         small = resize_image(image, size, label_maps.resize)
         mask, source = label_maps.make(row, image.shape[:2], small)
         images[position], masks[position] = copied(row, small, mask, seed)
+        marked += bool(masks[position].any())
         index.append((row["name"], label_maps.classes.index(row["label"]), row["group"], source, row["copy"]))
         progress.update()
     write_table(folder / "index.csv", ("name", "label", "group", "mask_source", "copy"), index)
+    return marked
 
 
 def _write_unlabelled(

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 import torch
 
 FEATURES, MAPS, SCORES = "features", "class_map", "evidence"  # how the arrays of a store are called; stride follows
+EVERYTHING = frozenset({"features", "maps", "scores"})  # what a method may ask a teacher for
 
 
 @dataclass(frozen=True)

@@ -1,5 +1,6 @@
 """A classifier as a teacher: evaluation mode for good, features of its levels and its logits."""
 
+from collections.abc import Set
 from pathlib import Path
 
 import torch
@@ -32,8 +33,8 @@ class FrozenClassifier(nn.Module):
         """Stay in evaluation mode."""
         return super().train(False)
 
-    def without_answers(self) -> None:
-        """Nobody will read more than features: the head costs next to nothing and stays."""
+    def only(self, asked: Set[str]) -> None:
+        """Nobody will read anything else: the head costs next to nothing and stays."""
 
     @torch.no_grad()
     def forward(self, x: torch.Tensor) -> Answer:

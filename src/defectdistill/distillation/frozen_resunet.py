@@ -3,6 +3,7 @@
 Its encoders have layer norm, which nothing can be folded into; the decoder's batch norm stays as it is.
 """
 
+from collections.abc import Set
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +11,9 @@ import torch
 from torch import nn
 
 from defectdistill import checkpoint, model_forms, model_json
-from defectdistill.distillation.answer import Answer
-from defectdistill.models.class_map import class_evidence, class_map
+from defectdistill.distillation.answer import EVERYTHING, Answer
+from defectdistill.models.class_map import class_evidence, class_maps
+from defectdistill.models.encoders import LibraryEncoder, depth_for
 from defectdistill.models.resunet import ResUNet
 from defectdistill.models.taps import Tap, select_taps
 
@@ -20,7 +22,7 @@ class FrozenResUNet(nn.Module):
     """A ResUNet that only looks, whatever `train()` says: no gradients, no buffers moved.
 
     `config` holds `encoder`, `classes`, `global_context`, `feature_fusion`, the `strides` that are tapped and
-    `class_maps`: without them the encoder alone is kept.
+    `class_maps`: without them the encoder alone is kept, cut after the deepest of these levels.
     """
 
     def __init__(self, config: dict[str, Any]):
@@ -28,13 +30,16 @@ class FrozenResUNet(nn.Module):
         self.config = config
         built = {key: config[key] for key in ("encoder", "classes", "global_context", "feature_fusion")}
         self.network = ResUNet(**built)
+        if not config["class_maps"]:
+            self.network.encoder = LibraryEncoder(
+                built["encoder"], 3, depth_for(built["encoder"], max(config["strides"]))
+            )
         taps = {tap.stride: tap for tap in self.network.taps}
         self.taps: dict[int, Tap] = select_taps(taps, config["strides"], f"the teacher's encoder {config['encoder']!r}")
         self.channels = config["classes"]
         answers = {"maps", "scores"} if self.channels > 1 else {"maps"}
         self.says = frozenset({"features", *(answers if config["class_maps"] else ())})
-        if not config["class_maps"]:
-            self.without_answers()
+        self.only(EVERYTHING if config["class_maps"] else {"features"})
         self.requires_grad_(False)
         self.eval()
 
@@ -42,9 +47,11 @@ class FrozenResUNet(nn.Module):
         """Stay in evaluation mode."""
         return super().train(False)
 
-    def without_answers(self) -> None:
-        """Nobody will read more than features: leave the decoder out."""
-        self.network.steps, self.network.fusion, self.network.head = nn.ModuleList(), None, None
+    def only(self, asked: Set[str]) -> None:
+        """Nobody will read anything else: leave the decoder out where it would be for nothing."""
+        self.asked = frozenset(asked)
+        if not self.asked & {"maps", "scores"}:
+            self.network.steps, self.network.fusion, self.network.head = nn.ModuleList(), None, None
 
     @torch.no_grad()
     def forward(self, x: torch.Tensor) -> Answer:
@@ -54,7 +61,8 @@ class FrozenResUNet(nn.Module):
             return Answer({tap.stride: level for tap, level in levels if tap.stride in self.taps})
         logits, features = self.network.forward_with_features(x, self.taps)
         logits = logits.float()
-        return Answer(features, {stride: class_map(logits, stride) for stride in features}, class_evidence(logits))
+        maps = class_maps(logits, features) if "maps" in self.asked else {}
+        return Answer(features, maps, class_evidence(logits) if "scores" in self.asked else None)
 
     def save(self, folder: Path) -> None:
         """Write weights and config as a checkpoint folder."""

@@ -1,5 +1,6 @@
 """The teacher as distilling needs it: batch norm folded, cut down to what is asked for, frozen for good."""
 
+from collections.abc import Set
 from pathlib import Path
 
 import torch
@@ -7,8 +8,8 @@ from torch import fx, nn
 from torch.fx.experimental.optimization import fuse
 
 from defectdistill import checkpoint, model_forms, model_json
-from defectdistill.distillation.answer import Answer
-from defectdistill.models.class_map import class_evidence, class_map
+from defectdistill.distillation.answer import EVERYTHING, Answer
+from defectdistill.models.class_map import class_evidence, class_maps
 from defectdistill.models.encoders import PLAIN_DEPTH, build_encoder, depth_for
 from defectdistill.models.taps import Tap, select_taps
 from defectdistill.models.unet3plus import FullScaleDecoder, UNet3Plus, enlarged
@@ -32,7 +33,7 @@ class FrozenTeacher(nn.Module):
         self.channels = config["out_channels"]
         answers = {"maps", "scores"} if self.channels > 1 else {"maps"}
         self.says = frozenset({"features", *(answers if config["class_maps"] else ())})
-        self.decoder = None
+        self.decoder, self.asked = None, EVERYTHING
         if config["class_maps"]:
             channels = [tap.channels for tap in encoder.taps]
             self.decoder = FullScaleDecoder(channels, config["width"], config["out_channels"])
@@ -44,9 +45,11 @@ class FrozenTeacher(nn.Module):
         """Stay in evaluation mode: batch norm in a frozen network would go on moving otherwise."""
         return super().train(False)
 
-    def without_answers(self) -> None:
-        """Nobody will read more than features: do not compute it."""
-        self.decoder = None
+    def only(self, asked: Set[str]) -> None:
+        """Nobody will read anything else: do not compute it."""
+        self.asked = frozenset(asked)
+        if not self.asked & {"maps", "scores"}:
+            self.decoder = None
 
     @torch.no_grad()
     def forward(self, x: torch.Tensor) -> Answer:
@@ -56,7 +59,8 @@ class FrozenTeacher(nn.Module):
         if self.decoder is None:
             return Answer(features)
         logits = enlarged(self.decoder(levels), x).float()
-        return Answer(features, {stride: class_map(logits, stride) for stride in features}, class_evidence(logits))
+        maps = class_maps(logits, features) if "maps" in self.asked else {}
+        return Answer(features, maps, class_evidence(logits) if "scores" in self.asked else None)
 
     def save(self, folder: Path) -> None:
         """Write the folded weights and the config as a checkpoint folder."""

@@ -14,7 +14,8 @@ class Nothing(nn.Module):
 
     def forward(self, student: Answer, teacher: Answer) -> dict[str, torch.Tensor]:
         """→ `total`, which is 0 and has no gradient."""
-        return {"total": student.scores.new_zeros(())}
+        feature = next(iter(student.features.values()))
+        return {"total": torch.zeros((), device=feature.device)}
 
 
 def build(pair: Pair, settings: dict) -> Nothing:

@@ -3,7 +3,6 @@
 A pipeline says in `rows.yaml`, under `table`, which columns it wants; the rows are those of its `paper.csv`.
 """
 
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -19,12 +18,12 @@ from defectdistill.distillation.soft_targets import soft_target_loss
 from defectdistill.evaluation.ablation import Scored
 from defectdistill.evaluation.report_words import per_cent, signed, span
 from defectdistill.evaluation.scores import confusion
+from defectdistill.evaluation.speed import frames_per_second
 from defectdistill.params import describe
 from defectdistill.predict import Predictor
 from defectdistill.sections import Name, Section
 
 TEACHER = "teacher"  # the row of this name is the teacher itself
-ROUNDS, TIMED = 5, 20  # how often each network is timed in turn, and on how many images
 # What is not a score of the test split, and so has no interval.
 BESIDE = ("train_accuracy", "hint_loss", "soft_loss", "parameters", "images_per_second")
 
@@ -129,20 +128,10 @@ def joined(trainings: Sequence[Answers]) -> Answers:
     return Answers(np.concatenate([each.probs for each in trainings]), beside, trainings[0].folder)
 
 
-def timed(rows: Mapping[str, Answers], images: np.ndarray) -> dict[str, Answers]:
-    """Return the rows with `images_per_second`, one image at a time; uint8 (N, S, S, 3).
-
-    The best of `ROUNDS` turns, in which all take part: what else the machine does then strikes all alike.
-    """
-    predictors = {name: Predictor.load(row.folder, 1) for name, row in rows.items()}
-    shortest = dict.fromkeys(predictors, float("inf"))
-    for _ in range(ROUNDS):
-        for name, predictor in predictors.items():
-            begin = time.perf_counter()
-            for image in images[:TIMED]:
-                predictor([image])
-            shortest[name] = min(shortest[name], time.perf_counter() - begin)
-    speed = {name: min(TIMED, len(images)) / seconds for name, seconds in shortest.items()}
+def with_speed(rows: Mapping[str, Answers], side: int) -> dict[str, Answers]:
+    """Return the rows with `images_per_second`, of `side` × `side` pixels, one at a time on the processor."""
+    networks = {name: Predictor.load(row.folder).student for name, row in rows.items()}
+    speed = frames_per_second(networks, side, torch.device("cpu"))
     return {name: replace(row, beside={**row.beside, "images_per_second": speed[name]}) for name, row in rows.items()}
 
 

@@ -7,7 +7,7 @@ from typing import Any
 from defectdistill.evaluation.mask_figures import ends_of, scores_of
 from defectdistill.evaluation.mask_results import MODELS, Results
 from defectdistill.evaluation.report_page import Figures, embedded, page_facts, page_template
-from defectdistill.evaluation.report_words import number
+from defectdistill.evaluation.report_words import compared
 from defectdistill.evaluation.scores import metric_names
 
 _SCORES = {
@@ -64,13 +64,8 @@ def cells(results: Results, name: str) -> dict[str, tuple[float | None, list[flo
 
 def verdict(results: Results, groups: int) -> str:
     """Return two sentences: who has the higher mean Dice and by how much, and whether that may be chance."""
-    student, baseline = (scores_of(results, model)["mean_dice"] for model in ("student", "baseline"))
-    points = round(100 * (student - baseline), 1)
-    compared = f"{abs(points):.1f} points {'more' if points > 0 else 'less'}" if points else "no difference"
-    first = (
-        f"The distilled student reaches a mean Dice of {number(student)} against {number(baseline)} for the baseline "
-        f"without a teacher, {compared}, on {results['student']['test']['images']} test images."
-    )
+    scores = (scores_of(results, model)["mean_dice"] for model in ("student", "baseline"))
+    first = compared("mean Dice", *scores, results["student"]["test"]["images"])
     ends = ends_of(results, "difference").get("mean_dice")
     if ends is None:
         return f"{first} {groups} group of images cannot tell whether that is chance."

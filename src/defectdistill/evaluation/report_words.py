@@ -10,12 +10,7 @@ def verdict(
 
     `student` and `baseline` hold `macro_f1`, `paired` is from `paired_comparison`, `images` counts the test split.
     """
-    points = round(100 * (student["macro_f1"] - baseline["macro_f1"]), 1)
-    scores = f"{number(student['macro_f1'])} against {number(baseline['macro_f1'])} for the baseline without a teacher"
-    compared = f"{abs(points):.1f} points {'more' if points > 0 else 'less'}" if points else "no difference"
-    counted = f"{images} test image{'s' if images != 1 else ''}"
-    first = f"The distilled student reaches a macro-F1 of {scores}, {compared}, on {counted}."
-
+    first = compared("macro-F1", student["macro_f1"], baseline["macro_f1"], images)
     differing = paired["student_only"] + paired["baseline_only"]
     worth = f"One image is worth {100 / images:.1f} points of accuracy here, and"
     if not differing:
@@ -29,6 +24,16 @@ def verdict(
         judged = f"chance alone seldom gives so uneven a split ({test}), though it is one split and one training run."
     noun = "image" if differing == 1 else "images"
     return f"{first} {worth} the models differ on {differing} {noun} ({split}): {judged}"
+
+
+def compared(score: str, student: float, baseline: float, images: int) -> str:
+    """Return a sentence: who has the higher score, called `score`, and by how much, on how many test images."""
+    points = round(100 * (student - baseline), 1)
+    words = f"{abs(points):.1f} points {'more' if points > 0 else 'less'}" if points else "no difference"
+    return (
+        f"The distilled student reaches a {score} of {number(student)} against {number(baseline)} for the baseline "
+        f"without a teacher, {words}, on {images} test image{'s' if images != 1 else ''}."
+    )
 
 
 _FLATTERY = {

@@ -1,4 +1,4 @@
-"""How many images a second networks segment, one at a time: all of them in one run, in turn, so that a ratio holds."""
+"""How many images a second networks take, one at a time: all of them in one run, in turn, so that a ratio holds."""
 
 import time
 from collections.abc import Mapping

@@ -70,8 +70,11 @@ def plot_training(path: Path, histories: Mapping[str, History]) -> Path:
 def plot_teacher(path: Path, history: History) -> Path:
     """Draw the teacher's loss (training dashed, validation solid) and what it is judged by over the epochs.
 
-    `history` holds `epoch`, and any of train_loss, val_loss, val_dice, val_iou of a segmentation network, of a
-    classifier accuracy and macro_f1 of both splits, of a network that a student could be val_mean_dice, val_mean_iou.
+    A dot marks the epoch that was chosen: of a segmentation network the highest soft Dice, else as in `plot_training`.
+
+    `history` holds `epoch`, and any of train_loss, val_loss, of a segmentation network val_dice, val_iou and
+    val_soft_dice, of a classifier accuracy and macro_f1 of both splits, of a network that a student could be
+    val_mean_dice, val_mean_iou.
     """
     panels = {"loss": "Loss", "dice": "Dice", "iou": "IoU"}
     if _has(history, "val_mean_dice"):
@@ -142,7 +145,7 @@ def _train_and_val(axes: Axes, history: History, name: str, colour: str, prefix:
 
 def _chosen(history: History) -> int:
     """Return the row of the epoch that was kept, by what it was chosen by."""
-    if _has(history, "val_mean_dice"):  # of a network that a segmenting student could be
+    if _has(history, "val_soft_dice"):  # of any network that segments, teacher or student
         return int(np.nanargmax(history["val_soft_dice"]))
     return int(np.nanargmin(history["val_objective" if _has(history, "val_objective") else "val_loss"]))
 

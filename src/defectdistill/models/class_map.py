@@ -5,6 +5,7 @@ how sure they are ("evidence").
 """
 
 import math
+from collections.abc import Iterable
 
 import torch
 import torch.nn.functional as F
@@ -29,13 +30,16 @@ def class_evidence(logits: torch.Tensor) -> torch.Tensor:
     return logits.flatten(2).logsumexp(dim=2) - math.log(logits[0, 0].numel())
 
 
-def class_map(logits: torch.Tensor, stride: int) -> torch.Tensor:
-    """Logits (N, C, H, W) → probabilities (N, C + 1, ⌈H/stride⌉, ⌈W/stride⌉), background first, sum 1: area means."""
-    return pooled(with_background(logits).softmax(dim=1), stride)
+def class_maps(logits: torch.Tensor, strides: Iterable[int]) -> dict[int, torch.Tensor]:
+    """Logits (N, C, H, W) → {stride: probabilities (N, C + 1, ⌈H/stride⌉, ⌈W/stride⌉)}, background first, sum 1: means
+    over areas.
+    """
+    probs = with_background(logits).softmax(dim=1)
+    return {stride: pooled(probs, stride) for stride in strides}
 
 
 def mask_map(masks: torch.Tensor, classes: int, stride: int) -> torch.Tensor:
-    """Label maps (N, H, W), 0 = background → the same as `class_map`, of the truth: shares of the area, float32."""
+    """Label maps (N, H, W), 0 = background → as one of `class_maps`, of the truth: shares of the area, float32."""
     return pooled(F.one_hot(masks.long(), classes + 1).permute(0, 3, 1, 2).float(), stride)
 
 

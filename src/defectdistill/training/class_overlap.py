@@ -18,7 +18,8 @@ class ClassOverlap(Metric):
         self.classes = classes
         # of each row: pixels that both mark, that were found, that are true
         self.add_state("pixels", torch.zeros(classes + 1, 3, dtype=torch.long), dist_reduce_fx="sum")
-        self.add_state("shares", torch.zeros(classes + 1, 3), dist_reduce_fx="sum")
+        # the same of probabilities: their sums where the truth marks, and everywhere
+        self.add_state("shares", torch.zeros(classes + 1, 2), dist_reduce_fx="sum")
 
     def update(self, probs: torch.Tensor, masks: torch.Tensor) -> None:
         """Add probabilities (N, K + 1, H, W), background first, against label maps (N, H, W), 0 = background."""
@@ -28,7 +29,7 @@ class ClassOverlap(Metric):
         soft = [*probs[:, 1:].unbind(dim=1), 1 - probs[:, 0]]
         for row, (truth, marked, share) in enumerate(zip(true, hard, soft, strict=True)):
             self.pixels[row] += torch.stack([(truth & marked).sum(), marked.sum(), truth.sum()])
-            self.shares[row] += torch.stack([share[truth].sum(), share.sum(), truth.sum()])
+            self.shares[row] += torch.stack([share[truth].sum(), share.sum()])
 
     def compute(self) -> dict[str, torch.Tensor]:
         """Return `mean_dice`, `mean_iou` and `soft_dice`, means over the classes that the truth shows, and `dice` of
@@ -36,7 +37,7 @@ class ClassOverlap(Metric):
         """
         both, found, true = self.pixels.float().unbind(dim=1)
         dice, iou = 2 * both / (found + true).clamp_min(1), both / (found + true - both).clamp_min(1)
-        shared, probable, _ = self.shares.unbind(dim=1)
+        shared, probable = self.shares.unbind(dim=1)
         soft = 2 * shared / (probable + true).clamp_min(1)
         shown = true[:-1] > 0
 

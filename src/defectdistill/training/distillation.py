@@ -11,7 +11,7 @@ from torch import nn
 
 from defectdistill import checkpoint
 from defectdistill.data.packed import masked_in, open_array
-from defectdistill.distillation.answer import FEATURES, MAPS, SCORES, Answer
+from defectdistill.distillation.answer import EVERYTHING, FEATURES, MAPS, SCORES, Answer
 from defectdistill.distillation.feature_store import open_store, read_manifest
 from defectdistill.distillation.frozen import Frozen, load_any
 from defectdistill.distillation.pair import Pair
@@ -40,7 +40,6 @@ METHODS = {
     )
 }
 UNLABELLED = "unlabelled"  # the name of their split in a store
-TAUGHT = {"features", "maps", "scores"}  # what a method may ask of a teacher
 STORED = "teacher_"  # batches carry the stored arrays as teacher_features8, …
 
 
@@ -91,7 +90,7 @@ class Distilling:
             said = {name.removeprefix(STORED): value for name, value in batch.items() if name.startswith(STORED)}
         else:
             said = {name: value.half() for name, value in self.teacher(images).arrays().items()}  # as if stored
-        return logits, self.method(self.answer(logits, features), Answer.of(said))
+        return logits, self.method(self.answer(logits, features, self.method.needs), Answer.of(said))
 
     def training_step(self, batch: dict[str, torch.Tensor]) -> torch.Tensor:
         """Return L_hard + λ·L_distil of a batch."""
@@ -150,14 +149,14 @@ def distilling_task(
     taps, teacher_taps = task.levels(strides), select_taps(frozen.taps, strides, "the frozen teacher")
     pair = Pair(taps, teacher_taps, frozen.channels, task.classes, task.map_channels)
     method = importlib.import_module(METHODS[settings["method"]]).build(pair, settings)
-    if unsaid := (method.needs & TAUGHT) - frozen.says:
+    if unsaid := (method.needs & EVERYTHING) - frozen.says:
         raise ValueError(
             f"distill.method = {settings['method']} asks for the teacher's {' and '.join(sorted(unsaid))}, but this "
             f"one says {' and '.join(sorted(frozen.says))}: choose another method, or another teacher"
         )
-    if settings["unlabelled"] and method.needs & TAUGHT and len(open_array(unlabelled / "images.npy")):
+    if settings["unlabelled"] and method.needs & EVERYTHING and len(open_array(unlabelled / "images.npy")):
         splits = splits | {UNLABELLED: unlabelled}  # only a teacher says something of them
-    if not method.needs & TAUGHT:
+    if not method.needs & EVERYTHING:
         levels = strides if "masks" in method.needs else []
         stored = {split: mask_arrays(folder, task.classes, levels) for split, folder in splits.items()}
         frozen = None
@@ -167,8 +166,7 @@ def distilling_task(
         frozen = None
     else:
         stored = {split: {} for split in splits}
-        if not method.needs & {"maps", "scores"}:
-            frozen.without_answers()
+        frozen.only(method.needs)
     arrays = {split: {STORED + name: array for name, array in of.items()} for split, of in stored.items()}
     further = (unlabelled, arrays.pop(UNLABELLED)) if UNLABELLED in arrays else None
     end = settings["alpha_end"]

@@ -4,6 +4,7 @@ Its K output channels are classes against a background whose logit is zero (`mod
 """
 
 import dataclasses
+from collections.abc import Mapping, Set
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +13,9 @@ import torch
 import torch.nn.functional as F
 
 from defectdistill.data.batches import NO_LABEL
-from defectdistill.data.packed import open_array, read_index
+from defectdistill.data.packed import masked_in, open_array
 from defectdistill.distillation.answer import Answer
-from defectdistill.models.class_map import class_evidence, class_map, with_background
+from defectdistill.models.class_map import class_evidence, class_maps, with_background
 from defectdistill.models.resunet import ResUNet, build_resunet
 from defectdistill.models.taps import Tap, select_taps
 from defectdistill.training.class_overlap import ClassOverlap
@@ -24,16 +25,32 @@ from defectdistill.training.student_task import Optimisation, StudentTask
 Truth = dict[str, torch.Tensor]
 
 
-def segmentation_student_task(settings: dict, classes: int, train: Path) -> "SegmentationStudentTask":
+def segmentation_student_task(settings: dict, data: dict[str, Any], train: Path) -> "SegmentationStudentTask":
     """Return the task that section `student` of params.yaml describes, with its network's first weights by its seed.
 
-    `train` is the folder of the training images, whose masks weigh the classes.
+    `data` is the prepared data's summary.json, `train` the folder of the training images, whose masks weigh the
+    classes. Raises ValueError for data by which no epoch could be chosen, or the network not be measured afterwards.
     """
+    require_marked(data["marked"])
+    classes = len(data["classes"])
     seed_everything(settings["seed"])
     keys = ("encoder", "global_context", "feature_fusion", "weights")
     network = build_resunet(classes=classes, **{key: settings[key] for key in keys})
     rates = {field.name: settings[field.name] for field in dataclasses.fields(Optimisation) if field.name in settings}
     return SegmentationStudentTask(network, classes, Optimisation(**rates), class_weights(train, classes))
+
+
+def require_marked(marked: Mapping[str, int]) -> None:
+    """Raise ValueError naming the splits none of whose images has a mask that shows a defect: Dice is 0 there, whatever
+    is learned, or not defined. Before a training that would be wasted; `marked` counts such images by split.
+    """
+    empty = [split for split in ("val", "test") if not marked[split]]
+    if empty:
+        raise ValueError(
+            f"no image of {' and '.join(empty)} has a mask that shows a defect, so a network that segments could not "
+            "be judged: give more masks, or try another prepare.seed or larger prepare.val_fraction and "
+            "prepare.test_fraction"
+        )
 
 
 def class_weights(folder: Path, classes: int) -> torch.Tensor:
@@ -51,11 +68,6 @@ def class_weights(folder: Path, classes: int) -> torch.Tensor:
     root = np.sqrt(counts / counts.sum())
     weights = np.divide(1.0, root, out=np.zeros_like(root), where=root > 0) / root.sum()
     return torch.from_numpy(weights).float()
-
-
-def masked_in(folder: Path) -> np.ndarray:
-    """Return which images of a split, or without a label, come with a mask: float32 (N,), 1 or 0."""
-    return np.array([row.get("mask_source", "none") != "none" for row in read_index(folder)], dtype=np.float32)
 
 
 class SegmentationStudentTask(StudentTask):
@@ -87,7 +99,7 @@ class SegmentationStudentTask(StudentTask):
         count, height, width = open_array(folder / "images.npy").shape[:3]
         file = folder / "masks.npy"
         masks = open_array(file) if file.exists() else np.broadcast_to(np.uint8(0), (count, height, width))
-        return {"mask": masks, "masked": masked_in(folder)}
+        return {"mask": masks, "masked": masked_in(folder).astype(np.float32)}
 
     def counted(self, batch: dict[str, torch.Tensor]) -> torch.Tensor:
         """Return a number (B,) for each image with a mask, NO_LABEL for the others."""
@@ -106,10 +118,13 @@ class SegmentationStudentTask(StudentTask):
         masked = truth["masked"]
         return (pixels.mean(dim=(1, 2)) * masked).sum() / masked.sum().clamp_min(1)
 
-    def answer(self, logits: torch.Tensor, features: dict[int, torch.Tensor]) -> Answer:
-        """Return the features, the student's own class map at their strides, and its evidence for the classes."""
+    def answer(self, logits: torch.Tensor, features: dict[int, torch.Tensor], asked: Set[str]) -> Answer:
+        """Return the features and, if `asked` for, the student's own class map at their strides (for maps, and for true
+        masks in their place) and its evidence for the classes (scores).
+        """
         logits = logits.float()
-        return Answer(features, {stride: class_map(logits, stride) for stride in features}, class_evidence(logits))
+        maps = class_maps(logits, features) if asked & {"maps", "masks"} else {}
+        return Answer(features, maps, class_evidence(logits) if "scores" in asked else None)
 
     def log_training(self, logits: torch.Tensor, truth: Truth, losses: dict[str, torch.Tensor]) -> None:
         """Log training losses under `train_NAME`, as means over the epoch."""
@@ -117,10 +132,11 @@ class SegmentationStudentTask(StudentTask):
         self.log_dict(scalars, **mean_over(len(logits)))
 
     def log_validation(self, logits: torch.Tensor, truth: Truth) -> torch.Tensor:
-        """Log val_loss of logits (B, K, H, W), and add to the overlaps; return val_loss of the batch."""
-        loss = self.hard_loss(logits, truth)
-        self.log("val_loss", loss, prog_bar=True, **mean_over(len(logits)))
-        masked = truth["masked"] > 0
+        """Log val_loss of logits (B, K, H, W), the mean over all images of the split that have a mask, and add to the
+        overlaps; return val_loss of the batch.
+        """
+        loss, masked = self.hard_loss(logits, truth), truth["masked"] > 0
+        self.log("val_loss", loss, prog_bar=True, **mean_over(int(masked.sum())))
         self.overlap.update(with_background(logits.float()).softmax(dim=1)[masked], truth["mask"][masked])
         return loss
 

@@ -4,6 +4,7 @@
 teacher's part is mixed in by `training/distillation.py`.
 """
 
+from collections.abc import Set
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -71,8 +72,10 @@ class StudentTask(lightning.LightningModule):
         """Return the loss without a teacher, the mean over the images that count, 0 where none does."""
         raise NotImplementedError
 
-    def answer(self, logits: torch.Tensor, features: dict[int, torch.Tensor]) -> Answer:
-        """Return what the student says, in the form in which it is compared with a teacher."""
+    def answer(self, logits: torch.Tensor, features: dict[int, torch.Tensor], asked: Set[str]) -> Answer:
+        """Return what the student says, in the form in which it is compared with a teacher; of what takes computing
+        (maps, scores) only what is `asked` for.
+        """
         raise NotImplementedError
 
     def log_training(self, logits: torch.Tensor, truth: Any, losses: dict[str, torch.Tensor]) -> None:

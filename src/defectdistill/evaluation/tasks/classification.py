@@ -10,6 +10,8 @@ from defectdistill.evaluation.report_page import Figures
 from defectdistill.evaluation.results import Results
 from defectdistill.predict import Predictor
 
+WRITTEN = ("report.html", "figures", "plots", "calibration.json", "evaluate.json")
+
 
 def evaluate(
     output: Path,

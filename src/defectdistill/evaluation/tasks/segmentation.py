@@ -4,17 +4,17 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from defectdistill.checkpoint import read_config
-from defectdistill.data.packed import open_array, read_index
-from defectdistill.data.tables import write_json, write_table
-from defectdistill.evaluation.mask_figures import draw_figures, overlay_sheet, scores_of
+from defectdistill.data.tables import write_json
+from defectdistill.evaluation.mask_figures import draw_figures, overlay_sheet
 from defectdistill.evaluation.mask_report import write_mask_report
 from defectdistill.evaluation.mask_results import MODELS, Results, Segmented, mask_results
+from defectdistill.evaluation.masked_images import masked_images
 from defectdistill.evaluation.plot_style import remarked
 from defectdistill.evaluation.report_page import Figures, tested
 from defectdistill.models.segmenter import Segmenter
+
+WRITTEN = ("report.html", "figures", "evaluate.json")
 
 
 def evaluate(
@@ -33,15 +33,13 @@ def evaluate(
     """Measure the models (student, baseline, teacher: a checkpoint folder each) and write everything below `output`.
 
     `prepared` is the folder data/prepared, `settings` section `evaluate` of params.yaml; all else as in
-    `write_mask_report`. Written are `evaluate.json`, `report.html`, `figures/*.png` and `plots/dice.csv`; the results
-    are returned.
+    `write_mask_report`. Written are `evaluate.json`, `report.html` and `figures/*.png`; the results are returned.
     """
     output.mkdir(parents=True, exist_ok=True)
     said = ask(prepared / "test", models, data["classes"], settings["batch_size"])
     results = mask_results(said, data["classes"], settings["resamples"], settings["seed"])
     results["data"] = tested(data, leaks, len(said.names))
     write_json(output / "evaluate.json", results)
-    write_dice(output / "plots/dice.csv", results)
     with remarked("Synthetic data: generated photographs" if data["synthetic"] else ""):
         figures = draw_figures(output / "figures", results, data["classes"], histories)
     sheet = overlay_sheet(output / "figures/masks.png", said, data["classes"], data["synthetic"])
@@ -64,32 +62,14 @@ def ask(folder: Path, models: Mapping[str, Path], classes: Sequence[str], batch_
     """Return what the models find in the images of a split that have a mask.
 
     A teacher that is no segmentation network, or that does not tell these classes apart, is left out. Raises
-    ValueError where no image has a mask.
+    ValueError as `masked_images`.
     """
-    index = read_index(folder)
-    masked = np.array([row for row, entry in enumerate(index) if entry["mask_source"] != "none"], dtype=int)
-    if not len(masked):
-        raise ValueError(f"{folder}: no image has a mask, so there is nothing to measure; give masks")
-    images, true = open_array(folder / "images.npy")[masked], open_array(folder / "masks.npy")[masked]
-    found, parameters = {}, {}
+    test, found, parameters = masked_images(folder), {}, {}
     for model in MODELS:
         if "student" in read_config(models[model]):  # a classifier
             continue
         segmenter = Segmenter.load(models[model], batch_size)
         parameters[model] = sum(parameter.numel() for parameter in segmenter.network.parameters())
         if segmenter.channels == list(classes):
-            found[model] = segmenter.label_maps(images)
-    rows = [index[row] for row in masked]
-    return Segmented(images, true, found, [row["name"] for row in rows], [row["group"] for row in rows], parameters)
-
-
-def write_dice(path: Path, results: Results) -> None:
-    """Write the scores of every model, one row each, for `dvc plots`."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    rows = []
-    for model in MODELS:
-        values = {
-            name: value for name, value in scores_of(results, model).items() if name.startswith(("mean_", "dice"))
-        }
-        rows += [(model, name, f"{value:.6f}") for name, value in values.items()]
-    write_table(path, ("model", "score", "value"), rows)
+            found[model] = segmenter.label_maps(test.images)
+    return Segmented(test.images, test.true, found, test.names, test.groups, parameters)

@@ -10,7 +10,7 @@ from defectdistill.training.segmentation_student import SegmentationStudentTask,
 def student_task(settings: dict[str, Any], data: dict[str, Any], train: Path) -> SegmentationStudentTask:
     """Return what is trained; `settings` is section `student`, `data` the prepared data's summary.json, `train` the
     folder of the training images."""
-    return segmentation_student_task(settings, len(data["classes"]), train)
+    return segmentation_student_task(settings, data, train)
 
 
 def student_config(settings: dict[str, Any], data: dict[str, Any]) -> dict[str, Any]:

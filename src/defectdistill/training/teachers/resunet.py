@@ -11,7 +11,7 @@ from defectdistill.training.teachers.teaching import Teaching
 
 def teaching(settings: dict[str, Any], data: dict[str, Any], train: Path, val: Path, on_gpu: bool) -> Teaching:
     """Return what is trained; `settings` is section `teacher`, `data` the prepared data's summary.json."""
-    task = segmentation_student_task(settings, len(data["classes"]), train)
+    task = segmentation_student_task(settings, data, train)
     loading = {"batch_size": settings["batch_size"], "on_gpu": on_gpu}
     return Teaching(
         task,
