@@ -41,7 +41,7 @@ def main() -> None:
         title = "Training photographs (first column) and their augmented copies"
         contact_sheet(rows, each, SHEET, title, synthetic=summary["synthetic"])
         if made:
-            contact_sheet(made, len(made[0][1]), MADE, FORGED, synthetic=summary["synthetic"])
+            contact_sheet(made, max(len(row[1]) for row in made), MADE, FORGED, synthetic=summary["synthetic"])
         run.log_metrics({"images": len(images)})
         run.log_artifacts(SHEET, *[MADE] * bool(made))
 

@@ -9,13 +9,13 @@ from defectdistill.data.packed import labels_of, read_index
 from defectdistill.data.tables import write_table
 from defectdistill.models.cyclegan import Discriminator, Generator
 from defectdistill.training import cyclegan
-from defectdistill.training.cyclegan import CycleGAN, Pool, Rates, scaled, train_cyclegan
+from defectdistill.training.cyclegan import CycleGAN, Pool, Rates, moved, scaled, train_cyclegan
 from defectdistill.training.synthesizers import none
 from defectdistill.training.synthesizers.cyclegan import defects_on, synthesize
 
 SETTINGS = {
     "good": "good", "per_class": 3, "width": 2, "blocks": 1, "steps": 2, "batch_size": 2, "lr": 0.001, "cycle": 10.0,
-    "identity": 5.0, "difference": 12, "seed": 0,
+    "identity": 5.0, "difference": 1, "seed": 0,
 }  # fmt: skip
 RATES = Rates(2, 2, 0.001, 10.0, 5.0)
 CLASSES = ["dent", "good", "scratch"]
@@ -37,8 +37,11 @@ def folders(tmp_path):
 
 def test_shapes_and_a_generator_keeps_to_the_range():
     x = torch.rand(1, 3, 32, 40) * 2 - 1
-    assert Generator(2, 1)(x).shape == x.shape
-    assert Generator(2, 1)(x).abs().max() <= 1
+    assert Generator(3, 1, 2, 1)(x).shape == (1, 1, 32, 40)
+    model = CycleGAN(2, 1, channels=1)
+    for made in (model.to_good(x), model.to_defect(x, x)):
+        assert made.shape == x.shape
+        assert made.abs().max() <= 1
     assert Discriminator(2)(x).shape == (1, 1, 4, 5)
 
 
@@ -47,23 +50,35 @@ def test_the_losses_by_hand():
     torch.manual_seed(0)
     model = CycleGAN(2, 1).double()
     good, defect = torch.rand(2, 2, 3, 16, 16, dtype=torch.float64) * 2 - 1
-    loss, fake_defect, fake_good = model.generators_loss(good, defect, RATES)
+    loss, fake_defect, fake_good = model.generators_loss(good, defect, RATES, np.random.default_rng(5))
 
-    def of(network, x):
-        return network(x).detach().numpy()
+    def of(network, *pictures):
+        return network(*map(torch.as_tensor, pictures)).detach().numpy()
 
-    gone, come = of(model.to_defect, good), of(model.to_good, defect)
-    back = np.abs(of(model.to_good, torch.from_numpy(gone)) - good.numpy()).mean()
-    back += np.abs(of(model.to_defect, torch.from_numpy(come)) - defect.numpy()).mean()
-    same = np.abs(of(model.to_defect, defect) - defect.numpy()).mean()
-    same += np.abs(of(model.to_good, good) - good.numpy()).mean()
-    fooled = ((of(model.is_defect, torch.from_numpy(gone)) - 1) ** 2).mean()
-    fooled += ((of(model.is_good, torch.from_numpy(come)) - 1) ** 2).mean()
+    clean = of(model.to_good, defect)
+    taken = defect.numpy() - clean
+    gone = of(model.to_defect, good, moved(torch.from_numpy(taken), np.random.default_rng(5)))
+    back = np.abs(of(model.to_good, gone) - good.numpy()).mean()
+    back += np.abs(of(model.to_defect, clean, taken) - defect.numpy()).mean()
+    same = np.abs(taken).mean() + np.abs(of(model.to_good, good) - good.numpy()).mean()
+    fooled = ((of(model.is_defect, gone) - 1) ** 2).mean() + ((of(model.is_good, clean) - 1) ** 2).mean()
     assert loss.item() == pytest.approx(fooled + 10 * back + 5 * same, abs=1e-6)
     judged = model.discriminators_loss(good, defect, (fake_defect.detach(), fake_good.detach())).item()
     expected = ((of(model.is_defect, defect) - 1) ** 2).mean() + (of(model.is_defect, fake_defect) ** 2).mean()
     expected += ((of(model.is_good, good) - 1) ** 2).mean() + (of(model.is_good, fake_good) ** 2).mean()
     assert judged == pytest.approx(expected / 2, abs=1e-6)
+
+
+def test_what_was_taken_wanders_without_what_changed_everywhere():
+    taken = torch.full((6, 2, 10, 20), 0.5)
+    taken[:, :, 4, 7] = 0.9
+    got = moved(taken, np.random.default_rng(0))
+    assert torch.equal(got, moved(taken, np.random.default_rng(0)))
+    assert torch.allclose(got.flatten(2).sort().values[..., -2:], torch.tensor([0.0, 0.4]))  # one point, nothing else
+    places = {divmod(int(image[0].argmax()), 20) for image in got}
+    assert len(places) == 6
+    assert {row for row, _ in places} <= {2, 3, 4, 5, 6, 7}  # row 4 or, mirrored, 5, and a fifth of ten either way
+    assert all(torch.equal(*image) for image in got)  # all channels together
 
 
 def test_a_pool_hands_out_earlier_forgeries_and_stays_small(monkeypatch):
@@ -79,20 +94,30 @@ def test_a_pool_hands_out_earlier_forgeries_and_stays_small(monkeypatch):
 
 def test_training_learns_and_the_same_seed_gives_the_same_bytes():
     rng = np.random.default_rng(0)
-    good = rng.integers(100, 120, (4, 16, 16, 3), dtype=np.uint8)
+    good = rng.integers(100, 120, (8, 16, 16, 1), dtype=np.uint8).repeat(3, axis=3)
     defect = good.copy()
-    defect[:, 4:12, 4:12] = 10
+    defect[:, 4:8, 4:8] = 40
 
     def trained(seed, steps):
-        rates = Rates(steps, 2, 0.01, 1.0, 0.0)
-        return train_cyclegan(good, defect, 4, 1, rates, seed, "test").to_defect(scaled(good)).detach()
+        model = train_cyclegan(good, defect, 4, 1, Rates(steps, 4, 0.002, 5.0, 1.0), seed, "test")
+        return model.to_good(scaled(defect)).detach()
 
     first = trained(0, 3)
     assert torch.equal(first, trained(0, 3))
     assert not torch.equal(first, trained(1, 3))
-    longer = trained(0, 40)
-    middle = longer[:, :, 6:10, 6:10].mean() - scaled(good)[:, :, 6:10, 6:10].mean()
-    assert middle < -0.1  # it puts something dark where the defects are
+    changed = trained(0, 250) - scaled(defect)
+    assert 0.35 < changed[:, :, 5:7, 5:7].mean() < 0.75  # what is dark becomes lighter by 70 / 127.5 …
+    assert changed[:, :, 10:].abs().mean() < 0.05  # … and what lies around it stays
+
+
+def test_grey_photographs_stay_grey_and_coloured_ones_may_change_their_colour():
+    good = np.random.default_rng(0).integers(0, 256, (2, 16, 16, 1), dtype=np.uint8).repeat(3, axis=3)
+    coloured = good.copy()
+    coloured[..., 0] = 7
+    for defect, grey in ((good, True), (coloured, False)):
+        model = train_cyclegan(good, defect, 2, 1, RATES, 0, "test")
+        taken = scaled(good) - model.to_good(scaled(good))
+        assert bool((taken == taken[:, :1]).all()) == grey
 
 
 def test_classes_are_filled_up_and_everything_else_stays(folders):
@@ -129,9 +154,9 @@ def test_the_same_photographs_give_the_same_bytes_whatever_the_threads(folders, 
 
 
 def test_a_mask_is_where_the_picture_changed():
-    class Spot(torch.nn.Module):
-        def to_defect(self, x):
-            x = x.clone()
+    class Spot(CycleGAN):
+        def to_defect(self, good, taken):
+            x = good.clone()
             x[:, :, 8:16, 8:16] += 0.3
             x[:, :, 2, 2] += 0.3  # a single pixel is no defect
             x[:, :, 28, 4:20] -= 0.3  # a line of one pixel's width is one
@@ -139,12 +164,19 @@ def test_a_mask_is_where_the_picture_changed():
             return x
 
     good = np.full((2, 32, 32, 3), 100, np.uint8)
-    forged, masks = defects_on(Spot(), good, 2, 12)
+    forged, masks = defects_on(Spot(2, 1), good, good, 12, np.random.default_rng(0))
     expected = np.zeros((2, 32, 32), np.uint8)
-    expected[:, 8:16, 8:16] = 3
-    expected[:, 28, 4:20] = 3
+    expected[:, 8:16, 8:16] = 1
+    expected[:, 28, 4:20] = 1
     np.testing.assert_array_equal(masks, expected)
     assert forged[0, 10, 10, 0] == 138
+
+
+def test_what_shows_no_defect_is_left_out_and_said(folders, capsys):
+    train, augmented = folders
+    assert synthesize(train, augmented, CLASSES, SETTINGS | {"difference": 255}) == []
+    assert len(np.load(augmented / "images.npy")) == 9
+    assert "cyclegan: of class dent, 0 of 3 pictures show a defect" in capsys.readouterr().err
 
 
 def test_without_the_class_of_good_photographs_it_says_so_by_name(folders):

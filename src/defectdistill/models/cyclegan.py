@@ -7,9 +7,9 @@ import torch
 from torch import nn
 
 
-def layer(convolution: nn.Module, channels: int) -> list[nn.Module]:
-    """Return a convolution with instance norm and ReLU."""
-    return [convolution, nn.InstanceNorm2d(channels), nn.ReLU(inplace=True)]
+def convolution(before: int, channels: int, side: int, stride: int = 1) -> nn.Conv2d:
+    """Return a convolution that sees the picture mirrored at its edges: zeros there would show in what it makes."""
+    return nn.Conv2d(before, channels, side, stride=stride, padding=side // 2, padding_mode="reflect")
 
 
 class Residual(nn.Module):
@@ -17,9 +17,8 @@ class Residual(nn.Module):
 
     def __init__(self, channels: int):
         super().__init__()
-        first = layer(nn.Conv2d(channels, channels, 3, padding=1, padding_mode="reflect"), channels)
-        second = nn.Conv2d(channels, channels, 3, padding=1, padding_mode="reflect")
-        self.block = nn.Sequential(*first, second, nn.InstanceNorm2d(channels))
+        first, second = convolution(channels, channels, 3), convolution(channels, channels, 3)
+        self.block = nn.Sequential(first, nn.ReLU(inplace=True), second)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """(N, C, H, W) → the same shape."""
@@ -27,24 +26,25 @@ class Residual(nn.Module):
 
 
 class Generator(nn.Module):
-    """From one kind of picture to another: (N, 3, H, W) in −1…1 → the same; H and W divisible by 4.
+    """Changes a picture: (N, C, H, W) → `channels` values a pixel in −1…1, H and W divisible by 4.
 
-    It adds to the picture [choice]: few pictures teach what a defect looks like, not what steel does.
+    [choice] No instance norm, which makes much of the little that a plain surface shows; what comes out is a change
+    that is added to the picture: few pictures teach what a defect looks like, not what steel does.
     """
 
-    def __init__(self, width: int, blocks: int):
+    def __init__(self, before: int, channels: int, width: int, blocks: int):
         super().__init__()
-        layers = layer(nn.Conv2d(3, width, 7, padding=3, padding_mode="reflect"), width)
-        for before in (width, 2 * width):
-            layers += layer(nn.Conv2d(before, 2 * before, 3, stride=2, padding=1), 2 * before)
+        layers: list[nn.Module] = [convolution(before, width, 7), nn.ReLU(inplace=True)]
+        for wide in (width, 2 * width):
+            layers += [convolution(wide, 2 * wide, 3, stride=2), nn.ReLU(inplace=True)]
         layers += [Residual(4 * width) for _ in range(blocks)]
-        for before in (4 * width, 2 * width):
-            layers += [nn.Upsample(scale_factor=2), *layer(nn.Conv2d(before, before // 2, 3, padding=1), before // 2)]
-        self.layers = nn.Sequential(*layers, nn.Conv2d(width, 3, 7, padding=3, padding_mode="reflect"), nn.Tanh())
+        for wide in (4 * width, 2 * width):
+            layers += [nn.Upsample(scale_factor=2), convolution(wide, wide // 2, 3), nn.ReLU(inplace=True)]
+        self.layers = nn.Sequential(*layers, convolution(width, channels, 7), nn.Tanh())
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """(N, 3, H, W) in −1…1 → the same."""
-        return (x + self.layers(x)).clamp(-1, 1)
+        """(N, C, H, W) → (N, channels, H, W) in −1…1."""
+        return self.layers(x)
 
 
 class Discriminator(nn.Module):

@@ -2,6 +2,10 @@
 
 Least-squares adversarial losses, cycle and identity losses, and a pool of earlier forgeries for the discriminators. A
 loop of its own: Lightning would add two optimisers by hand and nothing that is needed here.
+
+[choice] A good picture does not say where its defect should be, nor does a cleaned one say where it was: one generator
+for many answers learns none (Almahairi et al. 2018). So what cleaning takes from a defective picture wanders: mirrored
+and moved, it is given to the other generator together with the good picture, and unmoved to close the cycle.
 """
 
 from dataclasses import dataclass
@@ -20,8 +24,8 @@ MOMENTA = (0.5, 0.999)  # of Adam, as published
 
 @dataclass(frozen=True)
 class Rates:
-    """How a CycleGAN is trained: `steps` of `batch_size` pictures, `lr` (falls to 0 over the second half), and the
-    weights of the cycle and identity losses."""
+    """How a CycleGAN is trained: `steps` of `batch_size` pictures, `lr` of the generators (of the discriminators half
+    as much [choice]; both fall to 0 over the second half), and the weights of the cycle and identity losses."""
 
     steps: int
     batch_size: int
@@ -60,21 +64,34 @@ def forged(verdicts: torch.Tensor) -> torch.Tensor:
 
 
 class CycleGAN(nn.Module):
-    """Generators good → defect and back, and a discriminator for either side."""
+    """Takes defects from pictures, puts them on others, and has a discriminator for either side.
 
-    def __init__(self, width: int, blocks: int):
+    Pictures are (N, 3, H, W) in −1…1. `channels` of a change: 1 for grey photographs, else 3.
+    """
+
+    def __init__(self, width: int, blocks: int, channels: int = 3):
         super().__init__()
-        self.to_defect, self.to_good = Generator(width, blocks), Generator(width, blocks)
+        self.put, self.take = Generator(6, channels, width, blocks), Generator(3, channels, width, blocks)
         self.is_defect, self.is_good = Discriminator(width), Discriminator(width)
 
+    def to_good(self, defect: torch.Tensor) -> torch.Tensor:
+        """Return pictures without their defects."""
+        return (defect + self.take(defect)).clamp(-1, 1)
+
+    def to_defect(self, good: torch.Tensor, taken: torch.Tensor) -> torch.Tensor:
+        """Return good pictures with what was taken from others, (N, 3, H, W) too, blended in."""
+        return (good + taken + self.put(torch.cat([good, taken], dim=1))).clamp(-1, 1)
+
     def generators_loss(
-        self, good: torch.Tensor, defect: torch.Tensor, rates: Rates
+        self, good: torch.Tensor, defect: torch.Tensor, rates: Rates, rng: np.random.Generator
     ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-        """Pictures (N, 3, H, W) of both sides → the generators' loss, and the forged defects and good pictures."""
-        to_defect, to_good = self.to_defect(good), self.to_good(defect)
+        """Pictures of both sides → the generators' loss, and the forged defects and good pictures."""
+        to_good = self.to_good(defect)
+        taken = defect - to_good
+        to_defect = self.to_defect(good, moved(taken.detach(), rng))
         fooled = real(self.is_defect(to_defect)) + real(self.is_good(to_good))
-        back = F.l1_loss(self.to_good(to_defect), good) + F.l1_loss(self.to_defect(to_good), defect)
-        same = F.l1_loss(self.to_defect(defect), defect) + F.l1_loss(self.to_good(good), good)
+        back = F.l1_loss(self.to_good(to_defect), good) + F.l1_loss(self.to_defect(to_good, taken), defect)
+        same = F.l1_loss(to_good, defect) + F.l1_loss(self.to_good(good), good)
         return fooled + rates.cycle * back + rates.identity * same, to_defect, to_good
 
     def discriminators_loss(self, good: torch.Tensor, defect: torch.Tensor, forgeries: tuple) -> torch.Tensor:
@@ -84,9 +101,29 @@ class CycleGAN(nn.Module):
         return (of_defects + real(self.is_good(good)) + forged(self.is_good(goods))) / 2
 
 
+def moved(taken: torch.Tensor, rng: np.random.Generator) -> torch.Tensor:
+    """Return what was taken from pictures (N, C, H, W), each mirrored with even chances in both directions and moved by
+    up to a fifth of its sides; what leaves on one side comes in on the other.
+
+    Less its median: what changed in the whole picture is no defect, and would show as a seam.
+    """
+    taken = taken - taken.flatten(2).median(dim=2).values[..., None, None]
+    far = [side // 5 for side in taken.shape[-2:]]
+    mirrored = [[axis for axis in (-2, -1) if rng.random() < 0.5] for _ in taken]
+    steps = [[int(rng.integers(-most, most + 1)) for most in far] for _ in taken]
+    return torch.stack(
+        [each.flip(axes).roll(step, (-2, -1)) for each, axes, step in zip(taken, mirrored, steps, strict=True)]
+    )
+
+
 def scaled(images: np.ndarray) -> torch.Tensor:
     """uint8 (N, H, W, 3) → float32 (N, 3, H, W) in −1…1."""
     return torch.from_numpy(images).permute(0, 3, 1, 2).float() / 127.5 - 1
+
+
+def grey(images: np.ndarray) -> bool:
+    """Return whether pictures uint8 (N, H, W, 3) have no colour."""
+    return bool((images == images[..., :1]).all())
 
 
 def train_cyclegan(
@@ -98,12 +135,12 @@ def train_cyclegan(
     """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        model = CycleGAN(width, blocks)
+        model = CycleGAN(width, blocks, channels=1 if grey(good) and grey(defect) else 3)
     rng = np.random.default_rng(seed)
     pools = Pool(rng), Pool(rng)
-    makers = [*model.to_defect.parameters(), *model.to_good.parameters()]
+    makers = [*model.put.parameters(), *model.take.parameters()]
     judges = [*model.is_defect.parameters(), *model.is_good.parameters()]
-    optimisers = [torch.optim.Adam(learned, rates.lr, MOMENTA) for learned in (makers, judges)]
+    optimisers = [torch.optim.Adam(makers, rates.lr, MOMENTA), torch.optim.Adam(judges, rates.lr / 2, MOMENTA)]
 
     def falling(step: int) -> float:
         return min(1.0, 2 * (1 - step / rates.steps))
@@ -111,7 +148,7 @@ def train_cyclegan(
     schedules = [torch.optim.lr_scheduler.LambdaLR(optimiser, falling) for optimiser in optimisers]
     for _ in tqdm(range(rates.steps), desc=words, unit=" steps", disable=None):
         real_good, real_defect = (scaled(drawn(side, rates.batch_size, rng)) for side in (good, defect))
-        loss, *forgeries = model.generators_loss(real_good, real_defect, rates)
+        loss, *forgeries = model.generators_loss(real_good, real_defect, rates, rng)
         stepped(optimisers[0], loss)
         shown = tuple(pool.exchanged(images) for pool, images in zip(pools, forgeries, strict=True))
         stepped(optimisers[1], model.discriminators_loss(real_good, real_defect, shown))

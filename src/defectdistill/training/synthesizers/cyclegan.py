@@ -1,9 +1,11 @@
 """Defects that wander onto good photographs: a CycleGAN for each class of defect (rkd-sarsn's data enhancement).
 
 [choice] The text is an abstract. Each class has a CycleGAN of its own, so that what is made has a label; it learns from
-the training photographs alone. Where the picture that was made differs from the good one, it has its mask.
+the training photographs alone. Where the picture that was made differs from the good one, it has its mask; where it
+differs nowhere there is no defect to see, and it is left out.
 """
 
+import sys
 from pathlib import Path
 
 import cv2
@@ -13,10 +15,11 @@ import torch
 from defectdistill.data.errors import DataError
 from defectdistill.data.packed import INDEX, create_array, labels_of, open_array, read_index
 from defectdistill.data.tables import read_columns, read_table, write_table
-from defectdistill.training.cyclegan import CycleGAN, Rates, scaled, train_cyclegan
+from defectdistill.training.cyclegan import CycleGAN, Rates, moved, scaled, train_cyclegan
 
 THREADS = 1  # pinned: another number gives other bytes; small layers gain little by more
 SMALLEST = 4  # pixels of a part of a mask
+TRIES = 2  # pictures that are made for each that is wanted: some show nothing
 SHOWN = 8  # good photographs on the picture of each class
 RATES = ("steps", "batch_size", "lr", "cycle", "identity")
 
@@ -28,8 +31,9 @@ def synthesize(train: Path, output: Path, classes: list[str], settings: dict) ->
 
     `train` is a folder of `prepare`, `output` what `augment` made of it; `settings` are those of section
     `augment.cyclegan`. Of each other class than `good` so many are made that it has as many photographs as the
-    largest, `per_class` at most. Rows are added with the group of the good photograph, `mask_source` synthesized and
-    copy 1. A sheet's row is its words, pictures uint8 (2·n, S, S, 3), good and made in turn, and their masks.
+    largest, `per_class` at most, and fewer where too few show a defect. Rows are added with the group of the good
+    photograph, `mask_source` synthesized and copy 1. A sheet's row is its words, pictures uint8 (2·n, S, S, 3), good
+    and made in turn, and their masks.
     Raises DataError where there is no such class.
     """
     images, labels, index = np.array(open_array(train / "images.npy")), labels_of(train), read_index(train)
@@ -47,26 +51,44 @@ def synthesize(train: Path, output: Path, classes: list[str], settings: dict) ->
             wanted = min(settings["per_class"], int(counts.max() - counts[label]))
             if name == settings["good"] or not wanted:
                 continue
-            rates = Rates(**{key: settings[key] for key in RATES})
-            sizes, seed = (settings["width"], settings["blocks"]), settings["seed"] + label
-            model = train_cyclegan(images[good], images[labels == label], *sizes, rates, seed, f"good → {name}")
-            sources = np.random.default_rng(seed).choice(good, wanted, replace=wanted > len(good))
-            forged, masks = defects_on(model, images[sources], label, settings["difference"])
-            made.append((name, sources, forged, masks))
+            sources, forged, masks = forge(images[good], images[labels == label], wanted, label, name, settings)
+            if len(forged):
+                made.append((name, good[sources], forged, (1 + label) * masks))
+            if len(forged) < wanted:
+                print(f"cyclegan: of class {name}, {len(forged)} of {wanted} pictures show a defect", file=sys.stderr)
     finally:
         torch.set_num_threads(before)
     append(output, made, index, classes)
     return [sheet_row(name, images[sources], forged, masks) for name, sources, forged, masks in made]
 
 
+def forge(
+    good: np.ndarray, defective: np.ndarray, wanted: int, label: int, name: str, settings: dict
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Train on pictures of both sides, uint8 (N, S, S, 3); return of up to `wanted` that show a defect the rows of the
+    good ones they were made of, the pictures, and their masks of 0 and 1."""
+    rates, seed = Rates(**{key: settings[key] for key in RATES}), settings["seed"] + label
+    model = train_cyclegan(good, defective, settings["width"], settings["blocks"], rates, seed, f"good → {name}")
+    rng, tried = np.random.default_rng(seed), TRIES * wanted
+    sources, givers = rng.choice(len(good), tried, replace=tried > len(good)), rng.choice(len(defective), tried)
+    forged, masks = defects_on(model, good[sources], defective[givers], settings["difference"], rng)
+    kept = np.flatnonzero(masks.any(axis=(1, 2)))[:wanted]
+    return sources[kept], forged[kept], masks[kept]
+
+
 @torch.no_grad()
-def defects_on(model: CycleGAN, good: np.ndarray, label: int, difference: int) -> tuple[np.ndarray, np.ndarray]:
-    """Return pictures made of good ones uint8 (N, S, S, 3), and label maps uint8 (N, S, S): 1 + label where the
-    grey levels differ by more than `difference`, without specks."""
-    made = torch.cat([model.to_defect(scaled(image[None])) for image in good])
-    forged = ((made + 1) * 127.5).round().clamp(0, 255).to(torch.uint8).permute(0, 2, 3, 1).numpy()
+def defects_on(
+    model: CycleGAN, good: np.ndarray, givers: np.ndarray, difference: int, rng: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return good pictures uint8 (N, S, S, 3) with the defects of as many others, and masks uint8 (N, S, S) of 0 and 1:
+    1 where the grey levels differ by more than `difference`, without specks."""
+    made = []
+    for image, giver in zip(good, givers, strict=True):
+        defect = scaled(giver[None])
+        made.append(model.to_defect(scaled(image[None]), moved(defect - model.to_good(defect), rng)))
+    forged = ((torch.cat(made) + 1) * 127.5).round().clamp(0, 255).to(torch.uint8).permute(0, 2, 3, 1).numpy()
     apart = np.abs(forged.astype(np.int16) - good).max(axis=3) > difference
-    return forged, (1 + label) * np.stack([without_specks(each.astype(np.uint8)) for each in apart])
+    return forged, np.stack([without_specks(each.astype(np.uint8)) for each in apart])
 
 
 def without_specks(mask: np.ndarray) -> np.ndarray:
