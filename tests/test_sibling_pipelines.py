@@ -55,7 +55,7 @@ def siblings(tmp_path):
     text = (folder / RKD).read_text()
     row = text[text.index("\n  row:") : text.index("\n  row_of_migrated_defects:")]
     (folder / RKD).write_text(text.replace(row, "\n").replace("set: [plain, migrated]", "set: [migrated]"))
-    replace(folder / RKD, ("[migrated, complete]", "[complete]"), ("[0, 1]", "[3]"))
+    replace(folder / RKD, ("[migrated, complete]", "[complete]"), ("seed: [0]", "seed: [3]"))
     replace(
         folder / RKD, ("--data sets/plain --teacher teachers/plain", "--data sets/migrated --teacher teachers/migrated")
     )

@@ -6,6 +6,9 @@ differs nowhere there is no defect to see, and it is left out.
 """
 
 import sys
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from multiprocessing import get_context
 from pathlib import Path
 
 import cv2
@@ -17,13 +20,22 @@ from defectdistill.data.packed import INDEX, create_array, labels_of, open_array
 from defectdistill.data.tables import read_columns, read_table, write_table
 from defectdistill.training.cyclegan import CycleGAN, Rates, moved, scaled, train_cyclegan
 
-THREADS = 1  # pinned: another number gives other bytes; small layers gain little by more
+THREADS = 1  # of a training, pinned: another number gives other bytes; small layers gain little by more
 SMALLEST = 4  # pixels of a part of a mask
 TRIES = 2  # pictures that are made for each that is wanted: some show nothing
 SHOWN = 8  # good photographs on the picture of each class
 RATES = ("steps", "batch_size", "lr", "cycle", "identity")
 
 Sheet = list[tuple[str, np.ndarray, np.ndarray]]
+
+
+@dataclass(frozen=True)
+class Order:
+    """`count` pictures of the class `name`, whose number is `label`."""
+
+    label: int
+    name: str
+    count: int
 
 
 def synthesize(train: Path, output: Path, classes: list[str], settings: dict) -> Sheet:
@@ -42,37 +54,53 @@ def synthesize(train: Path, output: Path, classes: list[str], settings: dict) ->
             f"augment.synthesizer = cyclegan makes defects out of photographs without one, and there is no class "
             f"{settings['good']!r}: name it by augment.cyclegan.good (there are {', '.join(classes)}), or choose none"
         )
-    good = np.flatnonzero(labels == classes.index(settings["good"]))
-    counts = np.bincount(labels, minlength=len(classes))
-    made, before = [], torch.get_num_threads()
-    torch.set_num_threads(THREADS)
-    try:
-        for label, name in enumerate(classes):
-            wanted = min(settings["per_class"], int(counts.max() - counts[label]))
-            if name == settings["good"] or not wanted:
-                continue
-            sources, forged, masks = forge(images[good], images[labels == label], wanted, label, name, settings)
-            if len(forged):
-                made.append((name, good[sources], forged, (1 + label) * masks))
-            if len(forged) < wanted:
-                print(f"cyclegan: of class {name}, {len(forged)} of {wanted} pictures show a defect", file=sys.stderr)
-    finally:
-        torch.set_num_threads(before)
+    good, made = np.flatnonzero(labels == classes.index(settings["good"])), []
+    orders = placed(labels, classes, settings)
+    jobs = [(order, images[good], images[labels == order.label], settings) for order in orders]
+    for order, (sources, forged, masks) in zip(orders, side_by_side(jobs), strict=True):
+        if len(forged):
+            made.append((order.name, good[sources], forged, (1 + order.label) * masks))
+        if len(forged) < order.count:
+            counted = f"{len(forged)} of {order.count}"
+            print(f"cyclegan: of class {order.name}, {counted} pictures show a defect", file=sys.stderr)
     append(output, made, index, classes)
     return [sheet_row(name, images[sources], forged, masks) for name, sources, forged, masks in made]
 
 
+def placed(labels: np.ndarray, classes: list[str], settings: dict) -> list[Order]:
+    """Return what the classes of defects lack of the largest class; `labels` (N,) are the photographs'."""
+    counts = np.bincount(labels, minlength=len(classes))
+    lacking = np.minimum(counts.max() - counts, settings["per_class"])
+    orders = [Order(label, name, int(lacking[label])) for label, name in enumerate(classes)]
+    return [order for order in orders if order.count and order.name != settings["good"]]
+
+
+def side_by_side(jobs: list[tuple]) -> list[tuple]:
+    """Return what `forge` returns for each job, in as many processes as torch has threads: it changes no byte."""
+    workers = min(len(jobs), torch.get_num_threads())
+    if workers < 2:
+        return [forge(*job) for job in jobs]
+    with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as processes:
+        return [started.result() for started in [processes.submit(forge, *job) for job in jobs]]
+
+
 def forge(
-    good: np.ndarray, defective: np.ndarray, wanted: int, label: int, name: str, settings: dict
+    order: Order, good: np.ndarray, defective: np.ndarray, settings: dict
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Train on pictures of both sides, uint8 (N, S, S, 3); return of up to `wanted` that show a defect the rows of the
-    good ones they were made of, the pictures, and their masks of 0 and 1."""
-    rates, seed = Rates(**{key: settings[key] for key in RATES}), settings["seed"] + label
-    model = train_cyclegan(good, defective, settings["width"], settings["blocks"], rates, seed, f"good → {name}")
-    rng, tried = np.random.default_rng(seed), TRIES * wanted
+    """Train on pictures of both sides, uint8 (N, S, S, 3); return of those that were ordered and show a defect the rows
+    of the good ones they were made of, the pictures, and their masks of 0 and 1."""
+    rates, seed = Rates(**{key: settings[key] for key in RATES}), settings["seed"] + order.label
+    rng, tried = np.random.default_rng(seed), TRIES * order.count
     sources, givers = rng.choice(len(good), tried, replace=tried > len(good)), rng.choice(len(defective), tried)
-    forged, masks = defects_on(model, good[sources], defective[givers], settings["difference"], rng)
-    kept = np.flatnonzero(masks.any(axis=(1, 2)))[:wanted]
+    before = torch.get_num_threads()
+    torch.set_num_threads(THREADS)
+    try:
+        sizes = (settings["width"], settings["blocks"])
+        model = train_cyclegan(good, defective, *sizes, rates, seed, f"good → {order.name}")
+        forged, masks = defects_on(model, good[sources], defective[givers], settings["difference"], rng)
+    finally:
+        torch.set_num_threads(before)
+    kept = np.flatnonzero(masks.any(axis=(1, 2)))[: order.count]
     return sources[kept], forged[kept], masks[kept]
 
 
