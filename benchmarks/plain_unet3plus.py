@@ -19,12 +19,13 @@ def resized(scale: torch.Tensor, size: torch.Size) -> torch.Tensor:
 class PlainUNet3Plus(UNet3Plus):
     """The same weights, the same values, the plain order of operations; for sizes that 16 divides."""
 
-    def decode(self, levels: list[torch.Tensor]) -> torch.Tensor:
-        """The encoder's levels → logits (N, out, H, W)."""
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """(N, in, H, W) float → logits (N, out, H, W)."""
+        levels = self.encode(x)
         decoded = [levels[-1]]
-        for level in reversed(range(len(self.nodes))):
-            node, size = self.nodes[level], levels[level].shape[2:]
+        for level in reversed(range(len(self.decoder.nodes))):
+            node, size = self.decoder.nodes[level], levels[level].shape[2:]
             scales = levels[: level + 1] + decoded[::-1]
             branches = [branch(resized(scale, size)) for branch, scale in zip(node.branches, scales, strict=True)]
             decoded.append(node.fuse(torch.cat(branches, dim=1)))
-        return self.head(decoded[-1])
+        return self.decoder.head(decoded[-1])

@@ -1,3 +1,6 @@
+import importlib
+from pathlib import Path
+
 import pytest
 import torch
 import torch.nn.functional as F
@@ -92,3 +95,15 @@ def test_weights_of_another_width_are_refused(tmp_path):
 def test_what_does_not_exist_is_named(encoder, weights, message):
     with pytest.raises(ValueError, match=message):
         build_teacher(encoder, 2, 1, weights)
+
+
+def test_what_the_benchmarks_measure_it_against_is_the_plain_form(monkeypatch):
+    monkeypatch.syspath_prepend(Path(__file__).parents[2] / "benchmarks")
+    plain = importlib.import_module("plain_unet3plus").PlainUNet3Plus(width=2).double().eval()
+    fast = UNet3Plus(width=2).double().eval()
+    fast.load_state_dict(plain.state_dict())
+    x = torch.randn(1, 3, 32, 48, dtype=torch.float64)
+    expected = fast(x)
+    for name in ("convolve_at", "convolve_to_few"):
+        monkeypatch.setattr(f"defectdistill.models.unet3plus.{name}", None)
+    torch.testing.assert_close(plain(x), expected, rtol=1e-9, atol=1e-9)

@@ -32,6 +32,14 @@ DISTRIBUTIONS = {"cv2": "opencv-python-headless", "PIL": "pillow"}
 PIXELS = 500_000  # the most that the served model takes
 
 
+@pytest.fixture(scope="module", autouse=True)
+def own_modules():
+    """MLflow puts the code of a model that it loads before ours, for good: other tests would start processes on it."""
+    before = sys.path.copy()
+    yield
+    sys.path[:] = before
+
+
 @pytest.fixture(scope="module")
 def project(tmp_path_factory):
     """A finished run, registered by the command."""

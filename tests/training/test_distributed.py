@@ -61,6 +61,8 @@ def test_unequal_shares_give_the_gradients_and_statistics_of_the_whole_batch(tmp
 class Sharpness(nn.Module):
     """Stands for a method: something of the student's logits alone, mean over the images."""
 
+    needs = frozenset({"scores"})
+
     def forward(self, student, teacher):
         return {"total": student.scores.square().mean()}
 
