@@ -36,7 +36,7 @@ def siblings(tmp_path):
     of_tiles = {f"ingest.tiles.{name}": 7 for name in ("cracks", "patches", "pits", "scratches")}
     of_tiles |= {"ingest.tiles.good": 9, "ingest.tiles.test_per_class": 2, "teacher.arch": "sarsn_18"}
     of_tiles |= {f"augment.cyclegan.{name}": 2 for name in ("per_class", "width", "steps")}
-    of_tiles["augment.cyclegan.difference"] = 1  # two steps of training make nothing that anybody could see
+    of_tiles |= {"augment.cyclegan.lr": 0.1, "augment.cyclegan.difference": 1}  # two steps, and pictures that changed
     set_params(folder / FITNETS.parent, small | of_shapes)
     set_params(folder / RKD.parent, small | of_tiles)
     replace(
@@ -95,9 +95,7 @@ def test_rkd_sarsn_learns_from_migrated_defects_and_measures_both_networks(sibli
     assert 0 <= float(table["complete"]["g_mean"]) <= 1
     assert (place / "sets/migrated/metrics/augment/synthesized.png").stat().st_size > 1000
     index = read_table(place / "sets/migrated/data/augmented/index.csv")
-    made = [row["label"] for row in index if row["mask_source"] == "synthesized"]
-    assert made
-    assert max(made.count(label) for label in made) <= 2  # of four classes up to two each, where they show something
+    assert sum(row["mask_source"] == "synthesized" for row in index) == 8  # of four classes two each
     history = read_table(place / "teachers/migrated/metrics/teacher/history.csv")
     assert "class_weight_4" in history[0]
 

@@ -38,13 +38,24 @@ def end_with_dvc() -> None:
 
     Whoever kills dvc wants the training to stop; left alone it would go on, unseen, and write beside the next one.
     """
-    dvc = dvc_process()
-    if dvc is None:
+    _end_with(dvc_process())
+
+
+def end_with_parent() -> None:
+    """End this process, one of several that share a piece of work, as soon as the one that started it is gone.
+
+    A pool's processes wait for work that nobody will send them.
+    """
+    _end_with(psutil.Process().parent())
+
+
+def _end_with(other: psutil.Process | None) -> None:
+    if other is None:
         return
 
     def watch() -> None:
-        while dvc.is_running() and dvc.status() != psutil.STATUS_ZOMBIE:
+        while other.is_running() and other.status() != psutil.STATUS_ZOMBIE:
             time.sleep(LOOK)
         os._exit(1)  # no clean-up: a stage must stand being killed anyway
 
-    threading.Thread(target=watch, name="dvc watch", daemon=True).start()
+    threading.Thread(target=watch, name="watch", daemon=True).start()

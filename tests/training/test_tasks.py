@@ -3,7 +3,6 @@
 import importlib
 import tempfile
 from pathlib import Path
-from typing import get_args
 
 import numpy as np
 import pytest
@@ -275,9 +274,7 @@ def test_a_configured_level_that_is_not_in_the_batch_is_named(store):
         task.distil(batch)
 
 
-def test_params_allow_the_methods_that_there_are_and_know_what_each_asks():
-    allowed = get_args(distill_sections.Distill.model_fields["method"].annotation)
-    assert set(allowed) == set(METHODS)
+def test_every_method_that_params_allow_is_there_and_asks_for_what_they_say():
     pair = Pair({8: Tap("a", 4, 8)}, {8: Tap("b", 4, 8)}, 2, 2)
     for name in set(METHODS) - {"combined"}:
         method = importlib.import_module(METHODS[name]).build(pair, DISTILL)

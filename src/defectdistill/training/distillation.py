@@ -3,7 +3,7 @@
 import importlib
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import torch
@@ -11,6 +11,7 @@ from torch import nn
 
 from defectdistill import checkpoint
 from defectdistill.data.packed import masked_in, open_array
+from defectdistill.distill_sections import Distill
 from defectdistill.distillation.answer import EVERYTHING, FEATURES, MAPS, SCORES, Answer
 from defectdistill.distillation.feature_store import open_store, read_manifest
 from defectdistill.distillation.frozen import Frozen, load_any
@@ -25,20 +26,7 @@ from defectdistill.training.student_task import StudentTask
 
 # Method name → module with `build(pair, settings)`; imported when it is asked for, so that editing a method that
 # another one does not contain re-runs that method alone.
-METHODS = {
-    name: f"defectdistill.distillation.{name}"
-    for name in (
-        "combined",
-        "feature_fusion",
-        "class_map",
-        "soft_targets",
-        "hint",
-        "channelwise",
-        "relational",
-        "masks",
-        "none",
-    )
-}
+METHODS = {name: f"defectdistill.distillation.{name}" for name in get_args(Distill.model_fields["method"].annotation)}
 UNLABELLED = "unlabelled"  # the name of their split in a store
 STORED = "teacher_"  # batches carry the stored arrays as teacher_features8, …
 

@@ -18,6 +18,7 @@ import torch
 from defectdistill.data.errors import DataError
 from defectdistill.data.packed import INDEX, create_array, labels_of, open_array, read_index
 from defectdistill.data.tables import read_columns, read_table, write_table
+from defectdistill.processes import end_with_parent
 from defectdistill.training.cyclegan import CycleGAN, Rates, moved, scaled, train_cyclegan
 
 THREADS = 1  # of a training, pinned: another number gives other bytes; small layers gain little by more
@@ -80,7 +81,7 @@ def side_by_side(jobs: list[tuple]) -> list[tuple]:
     workers = min(len(jobs), torch.get_num_threads())
     if workers < 2:
         return [forge(*job) for job in jobs]
-    with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as processes:
+    with ProcessPoolExecutor(workers, get_context("spawn"), initializer=end_with_parent) as processes:
         return [started.result() for started in [processes.submit(forge, *job) for job in jobs]]
 
 
