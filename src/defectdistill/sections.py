@@ -92,9 +92,10 @@ class CycleGAN(Section):
 
 
 class Augment(Section):
-    """Table 3 of the cable paper, and what else makes images to learn from."""
+    """Table 3 of the cable paper with quarter turns, and what else makes images to learn from."""
 
     copies: Annotated[int, Field(ge=0)]
+    quarter_turn: Share
     rotation: Annotated[float, Field(ge=0, le=180)]
     flip: Share
     brightness: Share
@@ -108,7 +109,7 @@ class Augment(Section):
     cyclegan: CycleGAN
 
     def table3(self) -> dict[str, float]:
-        """Return the keys of Table 3 alone, with the number of copies and the seed."""
+        """Return the keys of Table 3 and the quarter turns alone, with the number of copies and the seed."""
         return self.model_dump(exclude={"synthesizer", "cyclegan"})
 
 

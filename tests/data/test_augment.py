@@ -8,6 +8,7 @@ from defectdistill.data.packed import read_index
 from defectdistill.data.tables import write_table
 
 PAPER = {
+    "quarter_turn": 0.0,
     "rotation": 15.0,
     "flip": 0.5,
     "brightness": 0.15,
@@ -132,6 +133,18 @@ def test_mask_and_image_move_together():
         assert set(np.unique(moved_mask)) <= {0, 3}  # label values are never blended
         overlap = ((moved[..., 0] > 128) & (moved_mask == 3)).sum() / (moved_mask == 3).sum()
         assert overlap > 0.9
+
+
+def test_quarter_turns_with_flips_lay_a_photograph_in_all_eight_ways():
+    image = np.random.default_rng(0).integers(0, 256, (8, 8, 3), np.uint8)
+    ways = [np.rot90(side, turns) for side in (image, image[:, ::-1]) for turns in range(4)]
+    transforms = table3(8, **NOTHING | {"quarter_turn": 0.5, "flip": 0.5})
+    seen = set()
+    for seed in range(100):
+        moved, moved_mask = augment_one(image, image[..., 0], transforms, seed)
+        assert np.array_equal(moved[..., 0], moved_mask)
+        seen |= {number for number, way in enumerate(ways) if np.array_equal(way, moved)}
+    assert seen == set(range(8))
 
 
 def test_nothing_switched_on_changes_nothing():

@@ -1,4 +1,4 @@
-"""Augmented copies of the training images, image and mask together (cable paper, Table 3).
+"""Augmented copies of the training images, image and mask together (cable paper, Table 3, and quarter turns).
 
 Deviation: the paper splits after augmenting, which puts copies of one photograph on both sides; here only what is
 learned from is augmented: the training split, and photographs without a label.
@@ -18,6 +18,7 @@ from defectdistill.data.tables import read_columns, read_table, write_table
 
 # Table 3 as it stands in the paper, in `table3`'s terms.
 PUBLISHED = {
+    "quarter_turn": 0.0,
     "rotation": 15.0,
     "flip": 0.5,
     "brightness": 0.15,
@@ -31,6 +32,7 @@ PUBLISHED = {
 
 def table3(
     size: int,
+    quarter_turn: float,
     rotation: float,
     flip: float,
     brightness: float,
@@ -42,11 +44,13 @@ def table3(
 ) -> v2.Compose:
     """Return the transforms of Table 3, in its order, for images of `size` pixels a side.
 
-    rotation: degrees to either side; flip: probability of each of the two flips; brightness, contrast, saturation:
+    quarter_turn: probability of a turn by 90° before them, which Table 3 does not have (with the flips at a half all
+    eight ways to lay a photograph are equally likely); rotation: degrees to either side; flip: probability of each of the two flips; brightness, contrast, saturation:
     factor 1 ± x; hue: ± x of a full turn; padding: pixels around the image before a random crop to `size`; blur: a 3×3
     Gaussian with σ from 0.1 to `blur` pixels (0: no blur).
     """
-    transforms = [
+    transforms = [] if quarter_turn == 0 else [v2.RandomApply([v2.RandomRotation((90, 90))], quarter_turn)]
+    transforms += [
         v2.RandomRotation(rotation, interpolation=v2.InterpolationMode.BILINEAR),
         v2.RandomHorizontalFlip(flip),
         v2.RandomVerticalFlip(flip),
