@@ -11,7 +11,7 @@ from defectdistill.evaluation.activation_sheet import activation_sheet, heat
 from defectdistill.evaluation.class_activation import (
     activation_maps,
     enlarged,
-    grad_cam,
+    layer_cam,
     pointing,
     resampled_pointing,
 )
@@ -33,16 +33,36 @@ class Pooled(nn.Module):
         return self.head(self.features(x).mean(dim=(2, 3)))
 
 
-def test_with_global_pooling_it_is_the_class_activation_map():
+def test_by_hand_with_global_pooling_and_one_linear_layer():
     weights = [[1.0, 0.0, 0.0], [0.0, 2.0, -1.0]]
     student = Student(Pooled(weights)).eval()
     batch = torch.randn(4, 3, 6, 5)
     classes = torch.tensor([0, 1, 1, 0])
-    maps = grad_cam(student, Tap("features", 3, 1), batch.requires_grad_(), classes)
-    expected = torch.einsum("nc,nchw->nhw", torch.tensor(weights)[classes], batch).relu() / 30
+    maps = layer_cam(student, Tap("features", 3, 1), batch.requires_grad_(), classes)
+    for_the_class = torch.tensor(weights).relu()[classes]  # a weight below zero is left out, not taken off
+    expected = torch.einsum("nc,nchw->nhw", for_the_class, batch).relu() / 30
     torch.testing.assert_close(maps, expected.detach())
     assert not maps.requires_grad
     assert student.network.head.weight.grad is None
+
+
+class Edge(nn.Module):
+    """What is bright in the left half speaks for class 0 and against class 1; the right half says nothing."""
+
+    def __init__(self):
+        super().__init__()
+        self.features, self.head = nn.Identity(), nn.Linear(1, 1)  # every network has parameters
+
+    def forward(self, x):
+        left = self.features(x)[:, :1, :, : x.shape[3] // 2].mean(dim=(1, 2, 3))
+        return torch.stack([left, -left], dim=1)
+
+
+def test_it_is_high_where_the_class_comes_from_and_not_wherever_a_channel_is():
+    batch = torch.ones(2, 3, 4, 4, requires_grad=True)
+    maps = layer_cam(Student(Edge()).eval(), Tap("features", 3, 1), batch, torch.tensor([0, 1]))
+    assert maps[0].tolist() == [[1 / 8, 1 / 8, 0, 0]] * 4
+    assert not maps[1].any()  # all that there is speaks against it
 
 
 @pytest.mark.parametrize("arch", ["resnet18", "shufflenet_v2", "mobilenet_v3", "densenet121", "convnext_tiny"])
@@ -52,23 +72,37 @@ def test_maps_of_real_students_do_not_depend_on_the_batch(arch):
     images = np.random.default_rng(0).integers(0, 256, (5, 64, 64, 3), dtype=np.uint8)
     classes = np.array([0, 1, 2, 0, 1])
     whole, parts = (activation_maps(Predictor(student, NAMES, 64, "squash", size), images, classes) for size in (64, 2))
-    assert whole.shape == (5, 2, 2)
+    assert whole.shape == (5, 16, 16)
     assert (whole >= 0).all()
     assert whole.any()
     np.testing.assert_allclose(whole, parts, rtol=1e-3, atol=1e-3 * whole.max())
     assert not any(module._forward_hooks for module in student.modules())
 
 
-def test_the_map_of_resnet_is_that_of_its_last_layer_and_head():
+@pytest.mark.parametrize(("size", "cells"), [(32, 16), (64, 16), (96, 12), (128, 16), (224, 14), (512, 16)])
+def test_the_level_is_the_deepest_that_has_twelve_cells_a_side(size, cells):
+    predictor = Predictor(build_student("resnet18", 3), NAMES, size, "squash")
+    maps = activation_maps(predictor, np.zeros((1, size, size, 3), np.uint8), np.array([0]))
+    assert maps.shape == (1, cells, cells)
+
+
+def test_where_no_level_has_as_many_cells_it_is_the_finest():
+    predictor = Predictor(build_student("resnet18", 3), NAMES, 16, "squash")
+    maps = activation_maps(predictor, np.zeros((1, 16, 16, 3), np.uint8), np.array([0]))
+    assert maps.shape == (1, 8, 8)
+
+
+def test_the_map_of_resnet_comes_from_the_gradient_of_that_level():
     torch.manual_seed(0)
     student = build_student("resnet18", 3).eval()
     images = np.random.default_rng(0).integers(0, 256, (2, 96, 96, 3), dtype=np.uint8)
     found = activation_maps(Predictor(student, NAMES, 96, "squash"), images, np.array([2, 0]))
     network = student.network
-    stem = nn.Sequential(network.conv1, network.bn1, network.relu, network.maxpool)
-    with torch.no_grad():
-        features = network.layer4(network.layer3(network.layer2(network.layer1(stem(normalise(torch.tensor(images)))))))
-        expected = torch.einsum("nc,nchw->nhw", network.fc.weight[[2, 0]], features).relu() / 9
+    stem = nn.Sequential(network.conv1, network.bn1, network.relu, network.maxpool, network.layer1, network.layer2)
+    features = stem(normalise(torch.tensor(images))).detach().requires_grad_()
+    logits = network.fc(network.layer4(network.layer3(features)).mean(dim=(2, 3)))
+    (logits[0, 2] + logits[1, 0]).backward()
+    expected = (features.grad.relu() * features).sum(dim=1).relu().detach()
     np.testing.assert_allclose(found, expected.numpy(), rtol=1e-3, atol=1e-6)
 
 

@@ -45,9 +45,9 @@ def table3(
     """Return the transforms of Table 3, in its order, for images of `size` pixels a side.
 
     quarter_turn: probability of a turn by 90° before them, which Table 3 does not have (with the flips at a half all
-    eight ways to lay a photograph are equally likely); rotation: degrees to either side; flip: probability of each of the two flips; brightness, contrast, saturation:
-    factor 1 ± x; hue: ± x of a full turn; padding: pixels around the image before a random crop to `size`; blur: a 3×3
-    Gaussian with σ from 0.1 to `blur` pixels (0: no blur).
+    eight ways to lay a photograph are equally likely); rotation: degrees to either side; flip: probability of each of
+    the two flips; brightness, contrast, saturation: factor 1 ± x; hue: ± x of a full turn; padding: pixels around the
+    image before a random crop to `size`; blur: a 3×3 Gaussian with σ from 0.1 to `blur` pixels (0: no blur).
     """
     transforms = [] if quarter_turn == 0 else [v2.RandomApply([v2.RandomRotation((90, 90))], quarter_turn)]
     transforms += [

@@ -1,10 +1,11 @@
 """What a classifier looks at: class-activation maps, and how much of them lies on the defect.
 
-Grad-CAM (Selvaraju et al. 2017) of the deepest feature level: each channel weighs as much as the class's logit rises
-with it on average, and what speaks against the class is cut off. For a network that ends in global pooling and one
-linear layer it is the class-activation map of Zhou et al. 2016 but for a factor; it also works for other heads. Scores:
-the share of the map's energy inside the mask (Wang et al. 2020) and the pointing game (Zhang et al. 2018, here without
-its tolerance of 15 pixels). Of the true class, whatever was predicted: the mask shows that class's defect.
+LayerCAM (Jiang et al. 2021): at every position each channel weighs as much as the class's logit rises with it there,
+and what speaks against the class is cut off. Unlike Grad-CAM, which averages the weights over positions, it is made for
+levels that are not the deepest, and those are needed here: in a photograph of 128 pixels the deepest level of a network
+has 4 × 4 cells, each larger than most defects. Scores: the share of the map's energy inside the mask (Wang et al. 2020)
+and the pointing game (Zhang et al. 2018, here without its tolerance of 15 pixels). Of the true class, whatever was
+predicted: the mask shows that class's defect.
 """
 
 import numpy as np
@@ -17,27 +18,30 @@ from defectdistill.models.students import Student
 from defectdistill.models.taps import Tap
 from defectdistill.predict import Predictor
 
+CELLS = 12  # a side of a map, at least
+
 
 def activation_maps(predictor: Predictor, images: np.ndarray, classes: np.ndarray) -> np.ndarray | None:
-    """Return each image's Grad-CAM of its class: float32 (N, H/stride, W/stride), not negative.
+    """Return each image's LayerCAM of its class: float32 (N, S/stride, S/stride), not negative.
 
-    `images` is uint8 RGB (N, S, S, 3) of the predictor's size, `classes` int (N,). None for a network without a
-    feature level (see `find_taps`).
+    `images` is uint8 RGB (N, S, S, 3) of the predictor's size, `classes` int (N,). The level is the deepest that has
+    `CELLS` cells a side, or the finest where none has. None for a network without a feature level (see `find_taps`).
     """
     taps = predictor.student.taps()
     if not taps:
         return None
-    deepest, size = taps[max(taps)], predictor.batch_size
+    fine = [stride for stride in taps if predictor.size >= CELLS * stride]
+    tap, size = taps[max(fine, default=min(taps))], predictor.batch_size
     maps = []
     for start in range(0, max(1, len(images)), size):
         batch = normalise(torch.from_numpy(np.array(images[start : start + size])))
         picked = torch.from_numpy(np.asarray(classes[start : start + size], dtype=np.int64))
-        maps.append(grad_cam(predictor.student, deepest, batch, picked).numpy())
+        maps.append(layer_cam(predictor.student, tap, batch, picked).numpy())
     return np.concatenate(maps)
 
 
-def grad_cam(student: Student, tap: Tap, batch: torch.Tensor, classes: torch.Tensor) -> torch.Tensor:
-    """Return relu(Σ_c α_c A_c) with α_c the mean over positions of ∂logit/∂A_c: (N, 3, H, W) → (N, h, w).
+def layer_cam(student: Student, tap: Tap, batch: torch.Tensor, classes: torch.Tensor) -> torch.Tensor:
+    """Return relu(Σ_c relu(∂logit/∂A_c) · A_c) at every position: (N, 3, H, W) → (N, h, w).
 
     `classes` is int64 (N,), one class of each image; A is the output of `tap`. The student must be in evaluation mode:
     batch norm would mix the images. No parameter gets a gradient.
@@ -46,8 +50,7 @@ def grad_cam(student: Student, tap: Tap, batch: torch.Tensor, classes: torch.Ten
     activation = features[tap.stride]  # (N, C, h, w)
     chosen = logits.gather(1, classes[:, None]).sum()  # images do not depend on each other: one backward pass for all
     (gradient,) = torch.autograd.grad(chosen, activation)
-    weights = gradient.mean(dim=(2, 3), keepdim=True)
-    return functional.relu((weights * activation).sum(dim=1)).detach()
+    return functional.relu((functional.relu(gradient) * activation).sum(dim=1)).detach()
 
 
 def enlarged(maps: np.ndarray, side: int) -> np.ndarray:

@@ -25,7 +25,7 @@ _COVERAGE = (
     "a person."
 )
 _ATTENTION = (
-    "Class-activation maps (Grad-CAM) of the true class on test photographs, from dark (nothing) to light yellow (the "
+    "Class-activation maps (LayerCAM) of the true class on test photographs, from dark (nothing) to light yellow (the "
     "most). Outlined: the mask."
 )
 
