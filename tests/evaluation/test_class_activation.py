@@ -11,7 +11,7 @@ from defectdistill.evaluation.activation_sheet import activation_sheet, heat
 from defectdistill.evaluation.class_activation import (
     activation_maps,
     enlarged,
-    layer_cam,
+    local_grad_cam,
     pointing,
     resampled_pointing,
 )
@@ -33,20 +33,20 @@ class Pooled(nn.Module):
         return self.head(self.features(x).mean(dim=(2, 3)))
 
 
-def test_by_hand_with_global_pooling_and_one_linear_layer():
+@pytest.mark.parametrize("cells", [1, 2])
+def test_with_global_pooling_it_is_the_class_activation_map(cells):
     weights = [[1.0, 0.0, 0.0], [0.0, 2.0, -1.0]]
     student = Student(Pooled(weights)).eval()
     batch = torch.randn(4, 3, 6, 5)
     classes = torch.tensor([0, 1, 1, 0])
-    maps = layer_cam(student, Tap("features", 3, 1), batch.requires_grad_(), classes)
-    for_the_class = torch.tensor(weights).relu()[classes]  # a weight below zero is left out, not taken off
-    expected = torch.einsum("nc,nchw->nhw", for_the_class, batch).relu() / 30
+    maps = local_grad_cam(student, Tap("features", 3, 1), cells, batch.requires_grad_(), classes)
+    expected = torch.einsum("nc,nchw->nhw", torch.tensor(weights)[classes], batch).relu() / 30
     torch.testing.assert_close(maps, expected.detach())
     assert not maps.requires_grad
     assert student.network.head.weight.grad is None
 
 
-class Edge(nn.Module):
+class LeftHalf(nn.Module):
     """What is bright in the left half speaks for class 0 and against class 1; the right half says nothing."""
 
     def __init__(self):
@@ -58,10 +58,11 @@ class Edge(nn.Module):
         return torch.stack([left, -left], dim=1)
 
 
-def test_it_is_high_where_the_class_comes_from_and_not_wherever_a_channel_is():
-    batch = torch.ones(2, 3, 4, 4, requires_grad=True)
-    maps = layer_cam(Student(Edge()).eval(), Tap("features", 3, 1), batch, torch.tensor([0, 1]))
-    assert maps[0].tolist() == [[1 / 8, 1 / 8, 0, 0]] * 4
+def test_weights_hold_where_they_come_from():
+    batch, classes = torch.ones(2, 3, 8, 8, requires_grad=True), torch.tensor([0, 1])
+    maps = local_grad_cam(Student(LeftHalf()).eval(), Tap("features", 3, 1), 4, batch, classes)
+    row = torch.tensor([1, 1, 1, 0.75, 0.25, 0, 0, 0]) / 32
+    torch.testing.assert_close(maps[0], row.expand(8, 8))
     assert not maps[1].any()  # all that there is speaks against it
 
 
@@ -99,10 +100,12 @@ def test_the_map_of_resnet_comes_from_the_gradient_of_that_level():
     found = activation_maps(Predictor(student, NAMES, 96, "squash"), images, np.array([2, 0]))
     network = student.network
     stem = nn.Sequential(network.conv1, network.bn1, network.relu, network.maxpool, network.layer1, network.layer2)
-    features = stem(normalise(torch.tensor(images))).detach().requires_grad_()
+    features = stem(normalise(torch.tensor(images))).detach().requires_grad_()  # (2, 128, 12, 12)
     logits = network.fc(network.layer4(network.layer3(features)).mean(dim=(2, 3)))
     (logits[0, 2] + logits[1, 0]).backward()
-    expected = (features.grad.relu() * features).sum(dim=1).relu().detach()
+    means = features.grad.unflatten(3, (3, 4)).unflatten(2, (3, 4)).mean(dim=(3, 5))  # of each of 3 × 3 cells
+    weights = nn.Upsample(scale_factor=4, mode="bilinear")(means)
+    expected = (weights * features).sum(dim=1).relu().detach()
     np.testing.assert_allclose(found, expected.numpy(), rtol=1e-3, atol=1e-6)
 
 

@@ -10,7 +10,7 @@ from tqdm import tqdm
 from defectdistill.data.packed import contents, create_array, open_array, replaced_folder
 from defectdistill.data.tables import write_json
 from defectdistill.distillation.feature_store import MANIFEST
-from defectdistill.distillation.frozen import Frozen
+from defectdistill.distillation.frozen_base import Frozen
 from defectdistill.models.normalise import normalise
 
 

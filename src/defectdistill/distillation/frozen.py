@@ -3,13 +3,10 @@
 from pathlib import Path
 
 from defectdistill import checkpoint
-from defectdistill.distillation.frozen_classifier import FrozenClassifier, freeze_classifier
+from defectdistill.distillation.frozen_base import Frozen
 from defectdistill.distillation.frozen_resunet import FrozenResUNet, freeze_resunet
 from defectdistill.distillation.frozen_teacher import FrozenTeacher, freeze
 from defectdistill.models.segmenter import load_segmentation
-
-Frozen = FrozenTeacher | FrozenResUNet | FrozenClassifier
-KINDS = {"frozen_teacher": FrozenTeacher, "frozen_resunet": FrozenResUNet, "frozen_classifier": FrozenClassifier}
 
 
 def freeze_any(folder: Path, strides: list[int], class_maps: bool) -> Frozen:
@@ -18,6 +15,8 @@ def freeze_any(folder: Path, strides: list[int], class_maps: bool) -> Frozen:
     Raises FileNotFoundError or ValueError naming what does not fit, or a stride that it does not have.
     """
     if "student" in checkpoint.read_config(folder):
+        from defectdistill.distillation.frozen_classifier import freeze_classifier  # torchvision: 1.6 s
+
         return freeze_classifier(folder, strides)
     network, config = load_segmentation(folder)
     if config.key == "resunet":
@@ -28,4 +27,8 @@ def freeze_any(folder: Path, strides: list[int], class_maps: bool) -> Frozen:
 def load_any(folder: Path) -> Frozen:
     """Rebuild a frozen teacher; raises FileNotFoundError or ValueError naming what does not fit."""
     config = checkpoint.read_config(folder)
-    return next((kind for key, kind in KINDS.items() if key in config), FrozenTeacher).load(folder)
+    if "frozen_classifier" in config:
+        from defectdistill.distillation.frozen_classifier import FrozenClassifier
+
+        return FrozenClassifier.load(folder)
+    return (FrozenResUNet if "frozen_resunet" in config else FrozenTeacher).load(folder)

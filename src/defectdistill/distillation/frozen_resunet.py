@@ -4,30 +4,31 @@ Its encoders have layer norm, which nothing can be folded into; the decoder's ba
 """
 
 from collections.abc import Set
-from pathlib import Path
 from typing import Any
 
 import torch
 from torch import nn
 
-from defectdistill import checkpoint, model_forms, model_json
+from defectdistill import model_forms
 from defectdistill.distillation.answer import EVERYTHING, Answer
+from defectdistill.distillation.frozen_base import Frozen
 from defectdistill.models.class_map import class_evidence, class_maps
 from defectdistill.models.encoders import LibraryEncoder, depth_for
 from defectdistill.models.resunet import ResUNet
 from defectdistill.models.taps import Tap, select_taps
 
 
-class FrozenResUNet(nn.Module):
-    """A ResUNet that only looks, whatever `train()` says: no gradients, no buffers moved.
+class FrozenResUNet(Frozen):
+    """A ResUNet that only looks.
 
     `config` holds `encoder`, `classes`, `global_context`, `feature_fusion`, the `strides` that are tapped and
     `class_maps`: without them the encoder alone is kept, cut after the deepest of these levels.
     """
 
+    form = model_forms.FrozenResUNet
+
     def __init__(self, config: dict[str, Any]):
-        super().__init__()
-        self.config = config
+        super().__init__(config)
         built = {key: config[key] for key in ("encoder", "classes", "global_context", "feature_fusion")}
         self.network = ResUNet(**built)
         if not config["class_maps"]:
@@ -40,12 +41,7 @@ class FrozenResUNet(nn.Module):
         answers = {"maps", "scores"} if self.channels > 1 else {"maps"}
         self.says = frozenset({"features", *(answers if config["class_maps"] else ())})
         self.only(EVERYTHING if config["class_maps"] else {"features"})
-        self.requires_grad_(False)
-        self.eval()
-
-    def train(self, mode: bool = True) -> "FrozenResUNet":
-        """Stay in evaluation mode."""
-        return super().train(False)
+        self.settle()
 
     def only(self, asked: Set[str]) -> None:
         """Nobody will read anything else: leave the decoder out where it would be for nothing."""
@@ -63,17 +59,6 @@ class FrozenResUNet(nn.Module):
         logits = logits.float()
         maps = class_maps(logits, features) if "maps" in self.asked else {}
         return Answer(features, maps, class_evidence(logits) if "scores" in self.asked else None)
-
-    def save(self, folder: Path) -> None:
-        """Write weights and config as a checkpoint folder."""
-        checkpoint.save(folder, self.state_dict(), {"frozen_resunet": self.config})
-
-    @classmethod
-    def load(cls, folder: Path) -> "FrozenResUNet":
-        """Rebuild one from its folder; raises FileNotFoundError or ValueError naming what does not fit."""
-        config = model_json.read_model_json(folder, model_forms.FrozenResUNet).frozen_resunet
-        teacher = model_json.build(folder, lambda: cls(config.model_dump()))
-        return checkpoint.load_into(teacher, folder)
 
 
 def freeze_resunet(model: ResUNet, config: dict[str, Any], strides: list[int], class_maps: bool) -> FrozenResUNet:

@@ -7,24 +7,26 @@ import torch
 from torch import fx, nn
 from torch.fx.experimental.optimization import fuse
 
-from defectdistill import checkpoint, model_forms, model_json
+from defectdistill import model_forms, model_json
 from defectdistill.distillation.answer import EVERYTHING, Answer
+from defectdistill.distillation.frozen_base import Frozen
 from defectdistill.models.class_map import class_evidence, class_maps
 from defectdistill.models.encoders import PLAIN_DEPTH, build_encoder, depth_for
 from defectdistill.models.taps import Tap, select_taps
 from defectdistill.models.unet3plus import FullScaleDecoder, UNet3Plus, enlarged
 
 
-class FrozenTeacher(nn.Module):
-    """A segmentation network that only looks: evaluation mode whatever `train()` says, no gradients, no buffers moved.
+class FrozenTeacher(Frozen):
+    """A U-Net3+ that only looks.
 
     `config` holds the encoder's name, `width`, `in_channels`, `out_channels`, the `strides` that are tapped and
     `class_maps`: without them the network is cut after the deepest tap of its encoder.
     """
 
+    form = model_forms.FrozenTeacher
+
     def __init__(self, config: dict):
-        super().__init__()
-        self.config = config
+        super().__init__(config)
         name, strides = config["encoder"], config["strides"]
         encoder = build_encoder(name, config["in_channels"], config["width"], depth_of(config))
         by_stride = {tap.stride: tap for tap in encoder.taps}
@@ -38,12 +40,7 @@ class FrozenTeacher(nn.Module):
             channels = [tap.channels for tap in encoder.taps]
             self.decoder = FullScaleDecoder(channels, config["width"], config["out_channels"])
         self.encoder = fold_batch_norm(encoder)
-        self.requires_grad_(False)
-        self.eval()
-
-    def train(self, mode: bool = True) -> "FrozenTeacher":
-        """Stay in evaluation mode: batch norm in a frozen network would go on moving otherwise."""
-        return super().train(False)
+        self.settle()
 
     def only(self, asked: Set[str]) -> None:
         """Nobody will read anything else: do not compute it."""
@@ -62,19 +59,11 @@ class FrozenTeacher(nn.Module):
         maps = class_maps(logits, features) if "maps" in self.asked else {}
         return Answer(features, maps, class_evidence(logits) if "scores" in self.asked else None)
 
-    def save(self, folder: Path) -> None:
-        """Write the folded weights and the config as a checkpoint folder."""
-        checkpoint.save(folder, self.state_dict(), {"frozen_teacher": self.config})
-
     @classmethod
-    def load(cls, folder: Path) -> "FrozenTeacher":
-        """Rebuild a frozen teacher from its folder; raises FileNotFoundError or ValueError naming what does not fit."""
-        config = model_json.read_model_json(folder, model_forms.FrozenTeacher).frozen_teacher
-        if config.encoder == "plain" or config.class_maps:  # the library's encoders have their own widths
+    def check(cls, folder: Path, config: model_forms.FrozenTeacherPart) -> None:
+        """Compare the width; the library's encoders have their own."""
+        if config.encoder == "plain" or config.class_maps:
             model_json.check_width(folder, config.width)
-        teacher = model_json.build(folder, lambda: cls(config.model_dump()))
-        checkpoint.load_into(teacher, folder)
-        return teacher
 
 
 def depth_of(config: dict) -> int:

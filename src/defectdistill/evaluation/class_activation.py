@@ -1,12 +1,17 @@
 """What a classifier looks at: class-activation maps, and how much of them lies on the defect.
 
-LayerCAM (Jiang et al. 2021): at every position each channel weighs as much as the class's logit rises with it there,
-and what speaks against the class is cut off. Unlike Grad-CAM, which averages the weights over positions, it is made for
-levels that are not the deepest, and those are needed here: in a photograph of 128 pixels the deepest level of a network
-has 4 × 4 cells, each larger than most defects. Scores: the share of the map's energy inside the mask (Wang et al. 2020)
-and the pointing game (Zhang et al. 2018, here without its tolerance of 15 pixels). Of the true class, whatever was
-predicted: the mask shows that class's defect.
+Grad-CAM (Selvaraju et al. 2017), finer: each channel weighs as much as the class's logit rises with it, and what speaks
+against the class is cut off. Grad-CAM takes the deepest level, but in a photograph of 128 pixels that has 4 × 4 cells,
+each larger than most defects, so here it is a level with more of them. There one weight for the whole picture says too
+little, and one for every position (HiResCAM, Draelos and Carin 2020; LayerCAM, Jiang et al. 2021) draws the grid of the
+strided convolutions behind it; so the weights are means under each cell of the deepest level, bilinear in between.
+At the deepest level itself this is HiResCAM, and for a network that ends in global pooling and one linear layer the
+class-activation map of Zhou et al. 2016 but for a factor. Scores: the share of the map's energy in the mask (Wang et
+al. 2020) and the pointing game (Zhang et al. 2018, here without its tolerance of 15 pixels). Of the true class,
+whatever was predicted: the mask shows that class's defect.
 """
+
+import math
 
 import numpy as np
 import torch
@@ -22,7 +27,7 @@ CELLS = 12  # a side of a map, at least
 
 
 def activation_maps(predictor: Predictor, images: np.ndarray, classes: np.ndarray) -> np.ndarray | None:
-    """Return each image's LayerCAM of its class: float32 (N, S/stride, S/stride), not negative.
+    """Return each image's activation map of its class: float32 (N, S/stride, S/stride), not negative.
 
     `images` is uint8 RGB (N, S, S, 3) of the predictor's size, `classes` int (N,). The level is the deepest that has
     `CELLS` cells a side, or the finest where none has. None for a network without a feature level (see `find_taps`).
@@ -32,25 +37,29 @@ def activation_maps(predictor: Predictor, images: np.ndarray, classes: np.ndarra
         return None
     fine = [stride for stride in taps if predictor.size >= CELLS * stride]
     tap, size = taps[max(fine, default=min(taps))], predictor.batch_size
+    cells = math.ceil(predictor.size / max(taps))
     maps = []
     for start in range(0, max(1, len(images)), size):
         batch = normalise(torch.from_numpy(np.array(images[start : start + size])))
         picked = torch.from_numpy(np.asarray(classes[start : start + size], dtype=np.int64))
-        maps.append(layer_cam(predictor.student, tap, batch, picked).numpy())
+        maps.append(local_grad_cam(predictor.student, tap, cells, batch, picked).numpy())
     return np.concatenate(maps)
 
 
-def layer_cam(student: Student, tap: Tap, batch: torch.Tensor, classes: torch.Tensor) -> torch.Tensor:
-    """Return relu(Σ_c relu(∂logit/∂A_c) · A_c) at every position: (N, 3, H, W) → (N, h, w).
+def local_grad_cam(student: Student, tap: Tap, cells: int, batch: torch.Tensor, classes: torch.Tensor) -> torch.Tensor:
+    """Return relu(Σ_c α_c A_c), α_c the mean of ∂logit/∂A_c under each of cells × cells: (N, 3, H, W) → (N, h, w).
 
-    `classes` is int64 (N,), one class of each image; A is the output of `tap`. The student must be in evaluation mode:
-    batch norm would mix the images. No parameter gets a gradient.
+    `classes` is int64 (N,), one class of each image; A is the output of `tap`, whose α_c are bilinear between the
+    cells' centres; with one cell this is Grad-CAM. The student must be in evaluation mode: batch norm would mix the
+    images. No parameter gets a gradient.
     """
     logits, features = student.forward_with_features(batch, {tap.stride: tap})
     activation = features[tap.stride]  # (N, C, h, w)
     chosen = logits.gather(1, classes[:, None]).sum()  # images do not depend on each other: one backward pass for all
     (gradient,) = torch.autograd.grad(chosen, activation)
-    return functional.relu((functional.relu(gradient) * activation).sum(dim=1)).detach()
+    means = functional.adaptive_avg_pool2d(gradient, cells)
+    weights = functional.interpolate(means, activation.shape[2:], mode="bilinear", align_corners=False)
+    return functional.relu((weights * activation).sum(dim=1)).detach()
 
 
 def enlarged(maps: np.ndarray, side: int) -> np.ndarray:

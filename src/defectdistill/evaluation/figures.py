@@ -25,8 +25,8 @@ _COVERAGE = (
     "a person."
 )
 _ATTENTION = (
-    "Class-activation maps (LayerCAM) of the true class on test photographs, from dark (nothing) to light yellow (the "
-    "most). Outlined: the mask."
+    "Class-activation maps (Grad-CAM, finer) of the true class on test photographs, from dark (nothing) to light "
+    "yellow (the most). Outlined: the mask."
 )
 
 

@@ -14,7 +14,8 @@ from defectdistill.data.packed import masked_in, open_array
 from defectdistill.distill_sections import Distill
 from defectdistill.distillation.answer import EVERYTHING, FEATURES, MAPS, SCORES, Answer
 from defectdistill.distillation.feature_store import open_store, read_manifest
-from defectdistill.distillation.frozen import Frozen, load_any
+from defectdistill.distillation.frozen import load_any
+from defectdistill.distillation.frozen_base import Frozen
 from defectdistill.distillation.pair import Pair
 from defectdistill.distillation.ramp import quadratic_ramp
 from defectdistill.models.class_map import mask_map
