@@ -11,11 +11,9 @@ import numpy as np
 import torch
 from measure import in_turn, machine, medians, seconds, write
 
-from defectdistill.data.augment import augment_one, table3
+from defectdistill.data.augment import PUBLISHED, augment_one, table3
 
 SIZE, IMAGES = 128, 32
-SETTINGS = {"rotation": 15.0, "flip": 0.5, "brightness": 0.15, "contrast": 0.15, "saturation": 0.15, "hue": 0.08,
-            "padding": 4, "blur": 1.5}  # fmt: skip
 
 
 def main() -> None:
@@ -28,7 +26,7 @@ def main() -> None:
     generator = np.random.default_rng(0)
     images = generator.integers(0, 256, (IMAGES, SIZE, SIZE, 3), dtype=np.uint8)
     masks = generator.integers(0, 2, (IMAGES, SIZE, SIZE), dtype=np.uint8)
-    ours = table3(SIZE, **SETTINGS)
+    ours = table3(SIZE, **PUBLISHED)
     theirs = albumentations.Compose(
         [
             albumentations.Rotate(limit=15, border_mode=cv2.BORDER_CONSTANT, p=1.0),

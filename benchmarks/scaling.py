@@ -15,7 +15,7 @@ import numpy as np
 from measure import machine, write
 
 from defectdistill import checkpoint
-from defectdistill.data.augment import augment
+from defectdistill.data.augment import PUBLISHED, augment
 from defectdistill.data.batches import image_batches
 from defectdistill.data.tables import write_table
 from defectdistill.distillation.feature_writer import write_store
@@ -28,8 +28,6 @@ from defectdistill.training.distillation import distilling_task
 from defectdistill.training.fit import fit
 
 SIZE, BATCH, LEVELS, VALIDATION = 64, 16, [8, 16], 32
-TABLE_3 = {"rotation": 15.0, "flip": 0.5, "brightness": 0.15, "contrast": 0.15, "saturation": 0.15, "hue": 0.08,
-           "padding": 4, "blur": 1.5}  # fmt: skip
 DISTILL = {
     "method": "feature_fusion", "unlabelled": False, "levels": LEVELS, "beta": 0.5, "gamma": 0.1, "align": True,
     "terms": {"mse": True, "cosine": True, "ssim": False}, "schedule": "ramp", "alpha_start": 0.1, "alpha_end": 0.5,
@@ -64,7 +62,7 @@ def measure(count: int, chosen: Machine) -> dict[str, float]:
             result[key] = time.perf_counter() - start
             start = time.perf_counter()
 
-        augment(source, root / "augmented", 1, 0, **TABLE_3)
+        augment(source, root / "augmented", 1, 0, **PUBLISHED)
         lap("augment_s")
         network, config = build_teacher("plain", 16, 1), teacher_config("plain", 16, ["defect"], SIZE, "squash")
         checkpoint.save(root / "teacher", network.state_dict(), config)
