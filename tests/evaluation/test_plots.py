@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from evaluation_cases import NAMES, make_case, write_histories, write_rows
 from matplotlib.image import imread
+from matplotlib.text import Text
 
 from defectdistill.evaluation import plot_style, plots, training_plots, trust_plots
 
@@ -29,6 +30,16 @@ def assert_nothing_is_cut_off(path):
     border = np.concatenate([pixels[0], pixels[-1], pixels[:, 0], pixels[:, -1]])
     assert (border == 1.0).all(), f"{path.name} touches its border"
     assert (pixels < 0.5).any()
+
+
+def test_a_long_remark_stays_within_the_figure(tmp_path):
+    remark = "each split: 60 to learn from, 174 to test; " * 8
+    with plot_style.remarked(remark), plot_style.drawing(tmp_path / "figure.png", height=3) as figure:
+        figure.subplots().plot([0, 1], [0, 1])
+    (text,) = [text for text in figure.findobj(Text) if "each split" in text.get_text()]
+    assert text.get_text().replace("\n", " ") == remark.strip()
+    figure.canvas.draw()  # at the figure's own resolution, not that of the file
+    assert text.get_window_extent().x0 >= 0
 
 
 @pytest.mark.parametrize("case", CASES)

@@ -18,6 +18,7 @@ INK, QUIET, GRID = "#222222", "#666666", "#dddddd"
 MODEL_COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7")
 CLASS_COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00")
 CLASS_DASHES = ("-", (0, (5, 1.5)), (0, (1.5, 1.2)), (0, (6, 1.5, 1.5, 1.5)))
+REMARK_SIZE, REMARK_CHARACTERS = 8, 15  # points, and characters an inch of that size
 WIDTH = 6.6  # inches, of every figure, so that text has one size throughout; wider is illegible on a phone
 
 _REMARK = ContextVar("remark", default="")
@@ -70,7 +71,8 @@ def drawing(path: Path, height: float, width: float = WIDTH) -> Iterator[Figure]
         FigureCanvasAgg(figure)
         yield figure
         if remark := _REMARK.get():
-            figure.supxlabel(remark, x=0.995, ha="right", fontsize=8, color=QUIET)
+            lines = textwrap.fill(remark, int(width * REMARK_CHARACTERS))
+            figure.supxlabel(lines, x=0.995, ha="right", fontsize=REMARK_SIZE, color=QUIET)
         figure.savefig(path, format="png", metadata={"Software": None})  # no version of matplotlib in the file
 
 
