@@ -67,6 +67,7 @@ def measure(count: int, chosen: Machine) -> dict[str, float]:
         network, config = build_teacher("plain", 16, 1), teacher_config("plain", 16, ["defect"], SIZE, "squash")
         checkpoint.save(root / "teacher", network.state_dict(), config)
         frozen = freeze(network, config["unet3plus"], LEVELS, class_maps=False)
+        frozen.save(root / "frozen_teacher")
         splits = {"train": root / "augmented", "val": validation}
         start = time.perf_counter()
         trained = checkpoint.content_hash(root / "teacher")

@@ -1,0 +1,13 @@
+"""What of the benchmarks nothing else runs, in small: they call the package as it is, not as it was."""
+
+import scaling
+
+from defectdistill.training.compute import set_up
+
+
+def test_a_size_of_the_scaling_curve_is_measured_to_its_end():
+    found = scaling.measure(32, set_up(1, "cpu", "fp32"))
+    assert found["photographs"] == 32
+    assert min(found[f"{stage}_s"] for stage in ("augment", "freeze", "distill_epoch")) > 0
+    assert 1.0 < found["augmented_mb"] < 1.1  # 64 images of 64 x 64 pixels, 4 bytes each
+    assert found["features_mb"] > 1
