@@ -33,8 +33,16 @@ from defectdistill.data.images import decode_image
 # Modules that cannot change a result, and packages' empty files: no dependencies.
 LEFT_OUT = {"__init__.py", "params.py", *(f"{name}sections.py" for name in ("", "ingest_", "model_", "distill_"))}
 
-# What a stage imports under another protocol alone.
-ONLY_THEN = {"prepare": {"src/defectdistill/data/augment.py"}}
+# What a stage imports under another protocol, or of another kind of teacher, alone.
+OF_A_CLASSIFIER = {
+    f"src/defectdistill/{name}.py"
+    for name in ("distillation/frozen_classifier", "models/sarsn", "models/small_cnn", "models/students")
+}
+ONLY_THEN = {
+    "prepare": {"src/defectdistill/data/augment.py"},
+    "freeze": OF_A_CLASSIFIER,
+    "distill": {"src/defectdistill/distillation/frozen_classifier.py"},
+}
 
 # A command as somebody whom permissions bind: root, in a container for instance, may write anywhere.
 POWERS = "-dac_override,-dac_read_search"
