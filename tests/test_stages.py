@@ -72,6 +72,8 @@ def fakes(tmp_path_factory):
     text = (folder / "dvc.yaml").read_text()
     text, count = re.subn(r"cmd: python stages/\w+\.py.*", "cmd: FAKE", text)
     assert count == len(STAGES)
+    # Modules that no key picks: dvc would read and write a lock file five times as long after every stage.
+    text = re.sub(r"\n +- src/[\w/]+\.py(?=\n)", "", text)
     for stage, entry in YAML_12.load(folder / "dvc.yaml")["stages"].items():
         outs = " ".join([*entry["outs"], *entry.get("metrics", [])])
         text = text.replace("cmd: FAKE", f"cmd: python -S fake.py {stage} {outs}", 1)
