@@ -25,8 +25,8 @@ _COVERAGE = (
     "a person."
 )
 _ATTENTION = (
-    "Class-activation maps (Grad-CAM, finer) of the true class on test photographs, from dark (nothing) to light "
-    "yellow (the most). Outlined: the mask."
+    "Class-activation maps (Grad-CAM with local weights) of the true class on test photographs, from dark (nothing) to "
+    "light yellow (the most). Outlined: the mask."
 )
 
 
