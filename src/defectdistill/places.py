@@ -19,12 +19,15 @@ def place(option: str, default: Path = Path()) -> Path:
 
 
 def root() -> Path:
-    """Return the main repository's root: what DVC says, also from inside a temporary copy, else the folder here.
+    """Return the main repository's root: what DVC says, also from inside a temporary copy, else what is around here.
 
     Under `dvc exp run --temp` and in the queue the working directory is a copy that is thrown away. `pipelines/` is a
-    DVC repository inside the main one, whose MLflow store and scratch folder it shares.
+    DVC repository inside the main one, whose MLflow store and scratch folder it shares. A stage that is started by hand
+    may stand in a folder below; where no repository is around, the folder here is the root.
     """
-    found = Path(os.environ.get("DVC_ROOT") or ".").resolve()
+    here = Path.cwd()
+    around = (folder for folder in (here, *here.parents) if (folder / ".dvc" / "config").is_file())
+    found = Path(os.environ.get("DVC_ROOT") or next(around, here)).resolve()
     return found.parent if found.name == "pipelines" and (found.parent / ".dvc").is_dir() else found
 
 
