@@ -1,8 +1,8 @@
 """What a classifier looks at: class-activation maps, and how much of them lies on the defect.
 
 Grad-CAM (Selvaraju et al. 2017) with local weights: a channel weighs as much as the class's logit rises with it, and
-what speaks against the class is cut off. Grad-CAM takes the deepest level, but in a photograph of 128 pixels that has 4
-× 4 cells, each larger than most defects, so here it is a level with more of them. There one weight for the whole
+what speaks against the class is cut off. Grad-CAM takes the deepest level, but in a photograph of 128 pixels that has
+4 × 4 cells, each larger than most defects, so here it is a level with more of them. There one weight for the whole
 picture says too little, and one for every position (HiResCAM, Draelos and Carin 2020; LayerCAM, Jiang et al. 2021)
 draws the grid of the strided convolutions behind it; so the weights are means under each cell of the deepest level,
 bilinear in between. At the deepest level itself this is HiResCAM, and for a network that ends in global pooling and one
