@@ -155,14 +155,16 @@ def test_it_is_known_whether_photographs_without_a_label_were_learned_from(tmp_p
 SEGMENTER = {
     "task": "segmentation", "encoder": "tu-convnext_atto", "global_context": False, "feature_fusion": False,
     "weights": "none", "lr": 0.001, "min_lr": 0.0, "warmup": 0, "weight_decay": 0.0, "batch_size": 4, "epochs": 2,
-    "patience": 2, "seed": 0,
+    "patience": 2, "seed": 0, "dihedral": False,
 }  # fmt: skip
 
 
 def test_a_student_that_segments_has_other_keys(tmp_path):
     params = load_params(changed(tmp_path, student=SEGMENTER, distill__method="channelwise"))
     assert params.flat()["student.encoder"] == "tu-convnext_atto"
-    teacher = {key: value for key, value in SEGMENTER.items() if key != "task"} | {"network": "resunet"}
+    teacher = {key: value for key, value in SEGMENTER.items() if key not in ("task", "dihedral")} | {
+        "network": "resunet"
+    }
     params = load_params(changed(tmp_path, student=SEGMENTER, teacher=teacher, distill__method="combined"))
     assert params.teacher.says(class_maps=True) == {"features", "maps", "scores"}
 

@@ -10,10 +10,11 @@ Stride = Literal[1, 2, 4, 8, 16, 32]
 
 
 class Freeze(Section):
-    """Which levels of the teacher are kept, whether its class maps too, and whether what they say is stored."""
+    """Which levels of the teacher are kept, whether its class maps too, and whether what it says is stored."""
 
     levels: Annotated[list[Stride], Field(min_length=1)]
     class_maps: bool
+    evidence_from: Literal["original", "copy"]
     store: Literal["auto", "always", "never"]
     store_limit_gb: NotNegative
     batch_size: Count

@@ -99,12 +99,14 @@ class ClassificationStudent(Classifier):
     """Section `student` of a student that classifies; shared by `baseline` and `distill`."""
 
     task: Literal["classification"]
+    dihedral: bool
 
 
 class SegmentationStudent(ResUNet):
     """Section `student` of a student that segments."""
 
     task: Literal["segmentation"]
+    dihedral: bool
 
 
 class ClassifierTeacher(Classifier):

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from defectdistill.data import batches as module
+from defectdistill.data import samplers as module
 from defectdistill.data.batches import NO_LABEL, JoinedBatches, PackedBatches, batches, image_batches, mask_batches
 from defectdistill.data.tables import write_table
 

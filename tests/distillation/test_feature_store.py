@@ -84,6 +84,25 @@ def test_features_over_the_limit_are_not_stored(stored, store, limit_gb, expecte
     assert sum(np.load(path).nbytes for path in arrays) == (manifest["bytes"] if expected else 0)
 
 
+@pytest.mark.parametrize("store", ["always", "never"])
+def test_a_copy_has_the_evidence_of_its_photograph(stored, store):
+    """A copy whose photograph is not among the images (in another split) has its own, and so do its maps."""
+    folder, teacher = stored
+    rows = [("a.png", 0, 0), ("a.png", 0, 1), ("b.png", 0, 0), ("b.png", 0, 1), ("c.png", 0, 2)]
+    write_table(folder / "train/index.csv", ("name", "label", "copy"), rows)
+    splits = {"train": folder / "train", "unlabelled": images(folder / "none", 0)}
+    write_store(folder / "store", teacher, TEACHER, splits, 2, False, store, original_evidence=True)
+    said = teacher(normalise(torch.from_numpy(np.load(folder / "train/images.npy")))).arrays()
+    names = ["evidence", "class_map8"] if store == "always" else ["evidence"]
+    arrays = open_store(folder / "store", TEACHER, "train", folder / "train", names)
+    expected = said["evidence"][[0, 0, 2, 2, 4]].numpy()
+    assert len(np.unique(expected[:, 0])) == 3
+    np.testing.assert_allclose(arrays["evidence"], expected, rtol=1e-3, atol=1e-3)
+    if store == "always":
+        np.testing.assert_allclose(arrays["class_map8"], said["class_map8"].numpy(), rtol=1e-3, atol=1e-3)
+    assert read_manifest(folder / "store", TEACHER)["stored"] == (store == "always")
+
+
 def test_a_level_that_is_not_stored_is_named(stored):
     folder, _ = stored
     with pytest.raises(ValueError, match=r"needs the teacher's features16.*holds class_map4.*freeze.class_maps"):

@@ -92,7 +92,7 @@ def test_what_combines_learns_from_a_batch(taught, method, arch):
         batch = {"image": torch.from_numpy(pictures(4)["image"]), "label": torch.arange(4) % 2}
         batch |= {key: torch.from_numpy(np.array(value)) for key, value in arrays["train"].items()}
         assert method in ("masks", "none") or not [key for key in batch if key.startswith(STORED)]
-        logits, terms = distilling.train().distil(batch)
+        logits, terms = distilling.train().distil(distilling.answered(batch))
         (F.cross_entropy(logits, batch["label"]) + terms["total"]).backward()
         gradients = [parameter.grad for parameter in distilling.student.parameters()]
         assert all(gradient is not None and gradient.isfinite().all() for gradient in gradients), name

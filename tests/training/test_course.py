@@ -19,6 +19,7 @@ from defectdistill.training.course import lessons_of
 STUDENT = {
     "arch": "small_cnn_3", "weights": "none", "lr": 0.01, "min_lr": 0.0, "warmup": 0.0, "weight_decay": 0.0005,
     "label_smoothing": 0.0, "class_weights": "none", "batch_size": 4, "epochs": 3, "patience": 9, "seed": 0,
+    "dihedral": True,
 }  # fmt: skip
 SETTINGS = DISTILL | {"method": "soft_targets", "levels": [2], "hint_epochs": 4, "hint_level": 2}
 

@@ -11,6 +11,7 @@ import torch.nn.functional as F
 
 from defectdistill import checkpoint, distill_sections
 from defectdistill.data.batches import NO_LABEL, JoinedBatches, PackedBatches, batches
+from defectdistill.data.dihedral import WAY
 from defectdistill.data.tables import write_table
 from defectdistill.distillation.feature_writer import write_store
 from defectdistill.distillation.frozen import freeze_any
@@ -243,6 +244,24 @@ def test_without_a_store_the_teacher_is_asked_and_the_losses_are_the_same(store)
     for alone, asked in zip(train(task, arrays, 3), train(asking, without, 3), strict=True):
         assert asked == pytest.approx(alone, rel=2e-3, abs=2e-3)
     assert all(torch.equal(value, teacher[key]) for key, value in asking.teacher.state_dict().items())
+
+
+def test_an_image_that_is_laid_anew_learns_the_same_stored_or_asked(store):
+    """The teacher is asked about the image as it was, and about the photograph in the place of its copy."""
+    rows = [(f"{n // 2}.png", n // 2 % 2, n % 2) for n in range(8)]
+    write_table(store / "index.csv", ("name", "label", "copy"), rows)
+    teacher, name = FrozenTeacher.load(store / "frozen_teacher"), checkpoint.content_hash(store / "teacher")
+    for folder, kept in (("store", "always"), ("nothing_stored", "never")):
+        write_store(store / folder, teacher, name, {"train": store}, 4, False, kept, original_evidence=True)
+    ways = {WAY: np.arange(8)}
+    task, arrays = distil(store, method="combined")
+    asking, without = distil(store, "nothing_stored", method="combined")
+    assert [name for name in without if name.startswith(STORED)] == [f"{STORED}evidence"]
+    as_it_was = train(distil(store, method="combined")[0], arrays, 1)
+    stored = train(task, arrays | ways, 3)
+    for alone, asked in zip(stored, train(asking, without | ways, 3), strict=True):
+        assert asked == pytest.approx(alone, rel=4e-3, abs=4e-3)
+    assert stored[0]["train_loss"] != pytest.approx(as_it_was[0]["train_loss"], rel=1e-3)
 
 
 def test_a_fixed_schedule_uses_the_end_weight_throughout(store):

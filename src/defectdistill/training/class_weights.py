@@ -9,7 +9,8 @@ import numpy as np
 import torch
 from torch import distributed, nn
 
-from defectdistill.data.batches import NO_LABEL, place
+from defectdistill.data.batches import NO_LABEL
+from defectdistill.data.samplers import place
 
 KINDS = ("none", "balanced", "adaptive")
 MEMORY = 0.5  # share of the weights that an epoch leaves as they were: without it they swing

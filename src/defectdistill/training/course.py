@@ -11,6 +11,7 @@ from typing import Any
 
 import torch
 
+from defectdistill.data.dihedral import laid
 from defectdistill.models.trunk import tensors_of, trunk_of
 from defectdistill.training.distillation import Distilling, distilling_task, mixed
 from defectdistill.training.distributed import batch_weight
@@ -24,13 +25,13 @@ class Hinting(Distilling):
 
     def training_step(self, batch: dict[str, torch.Tensor]) -> torch.Tensor:
         """Return the hint loss of a batch."""
-        logits, terms = self.distil(batch)
+        logits, terms = self.distil(laid(self.answered(batch)))
         self.log("train_loss", terms["total"].detach(), **mean_over(len(logits)))
         return terms["total"] * batch_weight(batch["label"])
 
     def validation_step(self, batch: dict[str, torch.Tensor]) -> None:
         """Log the hint loss of a validation batch."""
-        logits, terms = self.distil(batch)
+        logits, terms = self.distil(self.answered(batch))
         for name in ("val_loss", "val_hint"):
             self.log(name, terms["total"], prog_bar=name == "val_hint", **mean_over(len(logits)))
 

@@ -10,6 +10,7 @@ import torch
 from torch import nn
 
 from defectdistill import checkpoint
+from defectdistill.data.dihedral import laid
 from defectdistill.data.packed import masked_in, open_array
 from defectdistill.distill_sections import Distill
 from defectdistill.distillation.answer import EVERYTHING, FEATURES, MAPS, SCORES, Answer
@@ -71,18 +72,22 @@ class Distilling:
             self.student.network.get_submodule(name).eval()
         return self
 
-    def distil(self, batch: dict[str, torch.Tensor]) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
-        """Return the student's logits and the method's terms for a batch."""
-        images = normalise(batch["image"])
-        logits, features = self.student.forward_with_features(images, self.taps)
+    def answered(self, batch: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+        """Return a batch that carries the teacher's answers: what is stored, and what it says now, as if stored."""
         if self.teacher is None:
-            said = {name.removeprefix(STORED): value for name, value in batch.items() if name.startswith(STORED)}
-        else:
-            said = {name: value.half() for name, value in self.teacher(images).arrays().items()}  # as if stored
+            return batch
+        said = self.teacher(normalise(batch["image"])).arrays()
+        return {STORED + name: value.half() for name, value in said.items()} | batch
+
+    def distil(self, batch: dict[str, torch.Tensor]) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
+        """Return the student's logits and the method's terms for a batch that carries the teacher's answers."""
+        logits, features = self.student.forward_with_features(normalise(batch["image"]), self.taps)
+        said = {name.removeprefix(STORED): value for name, value in batch.items() if name.startswith(STORED)}
         return logits, self.method(self.answer(logits, features, self.method.needs), Answer.of(said))
 
     def training_step(self, batch: dict[str, torch.Tensor]) -> torch.Tensor:
         """Return L_hard + λ·L_distil of a batch."""
+        batch = laid(self.answered(batch))
         logits, terms = self.distil(batch)
         truth, share = self.truth(batch), batch_weight(batch["label"])
         # Several processes may have labels in another proportion than images.
@@ -95,7 +100,7 @@ class Distilling:
 
     def validation_step(self, batch: dict[str, torch.Tensor]) -> None:
         """Log what the task logs, the raw terms as val_NAME, and val_objective."""
-        logits, terms = self.distil(batch)
+        logits, terms = self.distil(self.answered(batch))
         hard = self.log_validation(logits, self.truth(batch))
         scalars = {f"val_{name}": value for name, value in terms_named(terms).items()}
         objective = hard + self.weights[1] * terms["total"]
@@ -127,7 +132,7 @@ def distilling_task(
 
     `settings` are the keys of params.yaml's section `distill`; `teacher` is a folder with the trained teacher and,
     beside it, `frozen_teacher`; `splits` maps a split's name in `store` to the folder of its images, `unlabelled` is
-    such a folder. Where nothing was stored the frozen teacher is asked in every step. Raises ValueError for an unknown
+    such a folder. What was not stored the frozen teacher is asked for in every step. Raises ValueError for an unknown
     method and for a store that does not fit.
     """
     if settings["method"] not in METHODS:
@@ -149,13 +154,16 @@ def distilling_task(
         levels = strides if "masks" in method.needs else []
         stored = {split: mask_arrays(folder, task.classes, levels) for split, folder in splits.items()}
         frozen = None
-    elif read_manifest(store, trained)["stored"]:
-        names = names_of(method.needs, strides)
-        stored = {split: open_store(store, trained, split, folder, names) for split, folder in splits.items()}
-        frozen = None
     else:
-        stored = {split: {} for split in splits}
-        frozen.only(method.needs)
+        needed, manifest = method.needs & EVERYTHING, read_manifest(store, trained)
+        evidence = any(SCORES in split["arrays"] for split in manifest["splits"].values())
+        kept = needed if manifest["stored"] else needed & ({"scores"} if evidence else set())
+        names = names_of(kept, strides)
+        stored = {
+            split: open_store(store, trained, split, folder, names) if names else {} for split, folder in splits.items()
+        }
+        frozen.only(needed - kept)
+        frozen = frozen if needed - kept else None
     arrays = {split: {STORED + name: array for name, array in of.items()} for split, of in stored.items()}
     further = (unlabelled, arrays.pop(UNLABELLED)) if UNLABELLED in arrays else None
     end = settings["alpha_end"]

@@ -9,7 +9,8 @@ import torch.distributed.nn.functional as collective
 from lightning.pytorch.plugins import LayerSync, TorchSyncBatchNorm
 from torch import distributed, nn
 
-from defectdistill.data.batches import NO_LABEL, place
+from defectdistill.data.batches import NO_LABEL
+from defectdistill.data.samplers import place
 
 
 def batch_weight(labels: torch.Tensor, labelled: bool = False) -> torch.Tensor | float:

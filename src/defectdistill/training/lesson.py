@@ -50,7 +50,9 @@ class Lesson:
         seed, limits = settings["seed"], {name: settings[name] for name in LIMITS}
         fit(
             self.task,
-            image_batches(splits["train"], seed=seed, extra=train, further=more, **loading),
+            image_batches(
+                splits["train"], seed=seed, extra=train, further=more, dihedral=settings["dihedral"], **loading
+            ),
             image_batches(splits["val"], extra=val, **loading),
             machine=machine,
             monitor=self.monitor or self.task.monitor,

@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from defectdistill.data.dihedral import laid
 from defectdistill.distillation.answer import Answer
 from defectdistill.models.normalise import normalise
 from defectdistill.models.taps import Tap
@@ -35,6 +36,8 @@ class Optimisation:
 
 class StudentTask(lightning.LightningModule):
     """Train a student on batches with {"image": uint8 (B, H, W, 3), "label": int64 (B,)} and the task's `arrays`.
+
+    Training batches may say how their images are to be laid (`data/dihedral.py`).
 
     `monitor` is the score of the best epoch and 'min' or 'max', `monitor_taught` the same where a teacher takes part;
     `map_channels` how many channels the student's own class map has, background included, 0 where it has none.
@@ -88,6 +91,7 @@ class StudentTask(lightning.LightningModule):
 
     def training_step(self, batch: dict[str, torch.Tensor]) -> torch.Tensor:
         """Return the student's own loss of a batch."""
+        batch = laid(batch)
         logits, truth = self.student(normalise(batch["image"])), self.truth(batch)
         loss = self.hard_loss(logits, truth)
         self.log_training(logits, truth, {"loss": loss})

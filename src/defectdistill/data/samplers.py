@@ -1,0 +1,82 @@
+"""Which rows a batch has: in another order each epoch, half of them from each of two parts, shared by processes."""
+
+from collections.abc import Callable, Iterator
+from itertools import islice
+
+import torch
+from torch import distributed
+from torch.utils.data import BatchSampler, RandomSampler, Sampler, SequentialSampler
+
+EPOCHS = 1_000_003  # more than a training has, so that no two seeds share an epoch's order
+
+
+class HalfAndHalf(Sampler):
+    """Rows of a `JoinedBatches` to train on: half of each batch from its first part, half from its second.
+
+    An epoch has as many rows as the first part: with a second one there are not more steps, so trainings stay
+    comparable. Within an epoch no row of the first part comes twice; the second is repeated where it is small.
+    """
+
+    def __init__(self, first: int, second: int, batch_size: int):
+        self.first, self.second, self.batch_size = first, second, batch_size
+        self.generator = torch.Generator()
+
+    def __len__(self) -> int:
+        return self.first
+
+    def __iter__(self) -> Iterator[int]:
+        own = iter(torch.randperm(self.first, generator=self.generator).tolist())
+        rounds = -(-self.first // self.second)
+        others = [torch.randperm(self.second, generator=self.generator) + self.first for _ in range(rounds)]
+        others = iter(torch.cat(others).tolist())
+        for start in range(0, self.first, self.batch_size):
+            rows = min(self.batch_size, self.first - start)
+            yield from islice(own, rows - rows // 2)
+            yield from islice(others, rows // 2)
+
+
+def place() -> tuple[int, int]:
+    """Return (rank, number of processes) of a data-parallel training, (0, 1) when training alone."""
+    return (distributed.get_rank(), distributed.get_world_size()) if distributed.is_initialized() else (0, 1)
+
+
+class Shares(BatchSampler):
+    """This process's rows of each global batch of `batch_size` rows; all of them when training alone.
+
+    In training every process takes part in every step and batch norm needs two images: a smaller last batch is left
+    out of the epoch. In validation a process without a row skips the batch. The order of an epoch depends on the seed
+    and the epoch alone, so that a restarted training goes on in the same one. `begin` is called with each epoch that is
+    trained in.
+    """
+
+    def __init__(
+        self,
+        sampler: RandomSampler | HalfAndHalf | SequentialSampler,
+        batch_size: int,
+        seed: int | None,
+        begin: Callable[[int], None],
+    ):
+        super().__init__(sampler, batch_size, drop_last=False)
+        self.seed = seed
+        self.begin = begin
+        self.set_epoch(0)
+
+    def set_epoch(self, epoch: int) -> None:
+        """Set the order of an epoch, and how its images lie; Lightning calls it before each."""
+        if self.seed is not None:
+            self.sampler.generator.manual_seed(self.seed * EPOCHS + epoch)
+            self.begin(epoch)
+
+    def smallest(self) -> int:
+        """Return how many rows a global batch must have."""
+        return 1 if self.seed is None else max(2, place()[1])
+
+    def __iter__(self) -> Iterator[list[int]]:
+        rank, processes = place()
+        for rows in super().__iter__():
+            if len(rows) >= self.smallest() and rows[rank::processes]:
+                yield rows[rank::processes]
+
+    def __len__(self) -> int:
+        whole, rest = divmod(len(self.sampler), self.batch_size)
+        return whole + (rest >= self.smallest())
