@@ -40,7 +40,7 @@ def main() -> None:
             autocast=machine.precision == "bf16",
             store=params.freeze.store,
             limit_gb=params.freeze.store_limit_gb,
-            original_evidence=params.freeze.evidence_from == "original",
+            evidence_from=params.freeze.evidence_from,
         )
         run.set_tags({"teacher": manifest["teacher"], "stored": str(manifest["stored"])})
     outcome = "stored" if manifest["stored"] else "not stored: the teacher is asked in every step of distilling"

@@ -10,7 +10,7 @@ Stride = Literal[1, 2, 4, 8, 16, 32]
 
 
 class Freeze(Section):
-    """Which levels of the teacher are kept, whether its class maps too, and whether what it says is stored."""
+    """Which levels of the teacher are kept, whether its class maps, whose evidence copies have, what is stored."""
 
     levels: Annotated[list[Stride], Field(min_length=1)]
     class_maps: bool

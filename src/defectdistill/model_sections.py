@@ -110,7 +110,7 @@ class SegmentationStudent(ResUNet):
 
 
 class ClassifierTeacher(Classifier):
-    """A classifier that learns from the labels alone, with the keys of a student."""
+    """A classifier that learns from the labels alone, with the keys of a student but `task` and `dihedral`."""
 
     network: Literal["classifier"]
 
@@ -120,7 +120,7 @@ class ClassifierTeacher(Classifier):
 
 
 class ResUNetTeacher(ResUNet):
-    """A ResUNet as a teacher, with the keys of a student that segments."""
+    """A ResUNet as a teacher, with the keys of a student that segments but `task` and `dihedral`."""
 
     network: Literal["resunet"]
 

@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 import torch
 
+from defectdistill.data import samplers
 from defectdistill.data.batches import image_batches
 from defectdistill.data.dihedral import WAY, WAYS, Ways, laid, lay
 from defectdistill.data.tables import write_table
@@ -68,16 +69,27 @@ def test_every_epoch_draws_anew_and_a_restarted_one_the_same():
     assert np.array_equal(again.drawn, ways.drawn)
 
 
-@pytest.mark.parametrize("further", [False, True])
-def test_loaders_say_how_each_image_lies(tmp_path, further):
-    """In training alone, in each epoch another way, by the row: whatever the batches and the processes are."""
+@pytest.mark.parametrize(("batch_size", "processes"), [(4, 1), (6, 1), (4, 2)])
+def test_a_row_lies_as_epoch_and_seed_say_in_any_batch_and_process(tmp_path, monkeypatch, batch_size, processes):
+    images, more = folder(tmp_path / "some", 12), folder(tmp_path / "more", 6, labelled=False)
+    further = (more, {"row": 100 + np.arange(6)})
+    for epoch in (0, 1):
+        found = {}
+        for rank in range(processes):
+            monkeypatch.setattr(samplers, "place", lambda rank=rank: (rank, processes))
+            loader = image_batches(images, batch_size, 7, {"row": np.arange(12)}, further=further, dihedral=True)
+            loader.sampler.set_epoch(epoch)
+            for batch in loader:
+                found |= dict(zip(batch["row"].tolist(), batch[WAY].tolist(), strict=True))
+        own, others = Ways(12, 7), Ways(6, 7)
+        own.set_epoch(epoch)
+        others.set_epoch(epoch)
+        expected = dict(enumerate(own.drawn.tolist())) | dict(enumerate(others.drawn.tolist(), 100))
+        assert len(found) == 12  # six of each, in an epoch of twelve
+        assert found == {row: expected[row] for row in found}
+
+
+def test_images_are_laid_in_training_alone_and_where_it_is_asked(tmp_path):
     images = folder(tmp_path / "some", 12)
-    more = (folder(tmp_path / "more", 6, labelled=False), {}) if further else None
-    loader = image_batches(images, 4, 0, further=more, dihedral=True)
-    first = torch.cat([batch[WAY] for batch in loader])
-    assert len(first) == 12
-    assert 0 <= first.min() <= first.max() < WAYS
-    loader.sampler.set_epoch(1)
-    assert not torch.equal(first, torch.cat([batch[WAY] for batch in loader]))
     assert WAY not in next(iter(image_batches(images, 4, dihedral=True)))
     assert WAY not in next(iter(image_batches(images, 4, 0)))

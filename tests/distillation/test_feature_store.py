@@ -91,7 +91,7 @@ def test_a_copy_has_the_evidence_of_its_photograph(stored, store):
     rows = [("a.png", 0, 0), ("a.png", 0, 1), ("b.png", 0, 0), ("b.png", 0, 1), ("c.png", 0, 2)]
     write_table(folder / "train/index.csv", ("name", "label", "copy"), rows)
     splits = {"train": folder / "train", "unlabelled": images(folder / "none", 0)}
-    write_store(folder / "store", teacher, TEACHER, splits, 2, False, store, original_evidence=True)
+    write_store(folder / "store", teacher, TEACHER, splits, 2, False, store, evidence_from="original")
     said = teacher(normalise(torch.from_numpy(np.load(folder / "train/images.npy")))).arrays()
     names = ["evidence", "class_map8"] if store == "always" else ["evidence"]
     arrays = open_store(folder / "store", TEACHER, "train", folder / "train", names)
@@ -101,6 +101,14 @@ def test_a_copy_has_the_evidence_of_its_photograph(stored, store):
     if store == "always":
         np.testing.assert_allclose(arrays["class_map8"], said["class_map8"].numpy(), rtol=1e-3, atol=1e-3)
     assert read_manifest(folder / "store", TEACHER)["stored"] == (store == "always")
+
+
+def test_stores_that_differ_only_in_their_evidence_have_different_manifests(stored):
+    """A training is known by the manifest of what it reads."""
+    folder, teacher = stored
+    for kept in ("original", "copy"):
+        write_store(folder / kept, teacher, TEACHER, {"train": folder / "train"}, 2, False, evidence_from=kept)
+    assert read_manifest(folder / "original", TEACHER) != read_manifest(folder / "copy", TEACHER)
 
 
 def test_a_level_that_is_not_stored_is_named(stored):

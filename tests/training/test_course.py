@@ -15,6 +15,7 @@ from defectdistill.models.students import build_student, classifier_config
 from defectdistill.models.trunk import tensors_of, trunk_of
 from defectdistill.training.classification import classification_task
 from defectdistill.training.course import lessons_of
+from defectdistill.training.lesson import Lesson
 
 STUDENT = {
     "arch": "small_cnn_3", "weights": "none", "lr": 0.01, "min_lr": 0.0, "warmup": 0.0, "weight_decay": 0.0005,
@@ -46,9 +47,9 @@ def course(folder, **changes):
     return task.student.network, lessons
 
 
-def give(folder, lesson, work, on_epoch=lambda row: None):
+def give(folder, lesson, work, on_epoch=lambda row: None, **changes):
     splits = {"train": folder, "val": folder}
-    lesson.give(splits, STUDENT, CPU, folder / work, folder / work / "metrics", on_epoch)
+    lesson.give(splits, STUDENT | changes, CPU, folder / work, folder / work / "metrics", on_epoch)
 
 
 def copied(network):
@@ -90,6 +91,20 @@ def test_the_second_lesson_holds_what_was_hinted_or_trains_everything(folder, he
     assert {name for name in network.state_dict() if name.startswith(("stage3", "head"))} <= moved
     assert (moved & trunk == set()) == held  # batch norm's statistics too
     assert set(network.state_dict()) == set(before)  # no regressor is left
+
+
+@pytest.mark.parametrize("kind", ["plain", "hint", "distilled"])
+def test_a_lesson_lays_its_images_anew_where_the_params_say_so(folder, kind):
+    def losses(dihedral):
+        if kind == "plain":
+            lesson = Lesson(classification_task(STUDENT, 2, np.arange(8) % 2))
+        else:
+            lesson = course(folder, hint_epochs=1 if kind == "hint" else 0)[1][0]
+        rows = []
+        give(folder, lesson, f"{kind}-{dihedral}", rows.append, dihedral=dihedral, epochs=1)
+        return rows[0]["train_loss"]
+
+    assert losses(True) != losses(False)
 
 
 def test_all_that_is_learned_has_a_gradient_and_nothing_else(folder):

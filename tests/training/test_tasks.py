@@ -11,7 +11,7 @@ import torch.nn.functional as F
 
 from defectdistill import checkpoint, distill_sections
 from defectdistill.data.batches import NO_LABEL, JoinedBatches, PackedBatches, batches
-from defectdistill.data.dihedral import WAY
+from defectdistill.data.dihedral import WAY, laid
 from defectdistill.data.tables import write_table
 from defectdistill.distillation.feature_writer import write_store
 from defectdistill.distillation.frozen import freeze_any
@@ -252,7 +252,7 @@ def test_an_image_that_is_laid_anew_learns_the_same_stored_or_asked(store):
     write_table(store / "index.csv", ("name", "label", "copy"), rows)
     teacher, name = FrozenTeacher.load(store / "frozen_teacher"), checkpoint.content_hash(store / "teacher")
     for folder, kept in (("store", "always"), ("nothing_stored", "never")):
-        write_store(store / folder, teacher, name, {"train": store}, 4, False, kept, original_evidence=True)
+        write_store(store / folder, teacher, name, {"train": store}, 4, False, kept, evidence_from="original")
     ways = {WAY: np.arange(8)}
     task, arrays = distil(store, method="combined")
     asking, without = distil(store, "nothing_stored", method="combined")
@@ -262,6 +262,21 @@ def test_an_image_that_is_laid_anew_learns_the_same_stored_or_asked(store):
     for alone, asked in zip(stored, train(asking, without | ways, 3), strict=True):
         assert asked == pytest.approx(alone, rel=4e-3, abs=4e-3)
     assert stored[0]["train_loss"] != pytest.approx(as_it_was[0]["train_loss"], rel=1e-3)
+
+
+@pytest.mark.parametrize("method", ["none", "masks", "combined"])
+def test_training_lays_images_masks_and_maps_together(store, method):
+    """It is as if they had been laid beforehand."""
+    task, arrays = distil(store, method=method) if method != "none" else (classifier(), pictures())
+    again = distil(store, method=method)[0] if method != "none" else classifier()
+    ways = {WAY: np.arange(8) % 7 + 1}
+    batch = {name: torch.from_numpy(np.array(array)) for name, array in (arrays | ways).items()}
+    before = {name: array.numpy() for name, array in laid(batch).items()}
+    assert not np.array_equal(before["image"], arrays["image"])
+    (row,), (expected,) = train(task, arrays | ways, 1), train(again, before, 1)
+    assert {key: row[key] for key in row if key.startswith("train")} == {
+        key: expected[key] for key in expected if key.startswith("train")
+    }
 
 
 def test_a_fixed_schedule_uses_the_end_weight_throughout(store):

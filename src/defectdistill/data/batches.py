@@ -74,7 +74,8 @@ class JoinedBatches(Dataset):
         border = len(self.first)
         parts = [self.first[[row for row in picked if row < border]]]
         parts.append(self.second[[row - border for row in picked if row >= border]])
-        return {name: torch.cat([part[name] for part in parts]) for name in parts[0]}
+        device = max((next(iter(part.values())).device for part in parts), key=lambda device: device.type == "cuda")
+        return {name: torch.cat([part[name].to(device) for part in parts]) for name in parts[0]}
 
     def set_epoch(self, epoch: int) -> None:
         """Draw the ways of an epoch."""

@@ -5,8 +5,6 @@ carried out in the training step, so that a teacher is asked about the image as 
 said of each place is laid with the image.
 """
 
-from functools import cache
-
 import numpy as np
 import torch
 
@@ -40,19 +38,28 @@ def laid(batch: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
 def lay(array: torch.Tensor, ways: torch.Tensor) -> torch.Tensor:
     """Return (B, S, S, …), each of B laid as `ways` (B,) says: turned by 90° (way mod 4) times, from 4 on mirrored too.
 
-    One gather, since a loop over the ways would wait for the GPU. Raises ValueError for an array that is not square.
+    Each of a way's three bits is one choice for the whole batch, so that a GPU is not waited for. Raises ValueError for
+    an array that is not square.
     """
-    count, height, width = array.shape[:3]
+    height, width = array.shape[1:3]
     if height != width:
         raise ValueError(f"an array of {height} x {width} places cannot be laid every way: expected a square")
-    places = places_of(height).to(array.device)[ways]  # (B, S²)
-    images = torch.arange(count, device=array.device)[:, None]
-    return array.reshape(count, height * width, *array.shape[3:])[images, places].reshape(array.shape)
+    for bit, move in enumerate((quarter_turn, half_turn, mirror)):
+        chosen = (ways >> bit & 1).bool().view(-1, *[1] * (array.ndim - 1))
+        array = torch.where(chosen, move(array), array)
+    return array
 
 
-@cache
-def places_of(side: int) -> torch.Tensor:
-    """Return, for each way, where each place of a square comes from: int64 (`WAYS`, side²)."""
-    places = torch.arange(side * side).reshape(side, side)
-    turned = [torch.rot90(places, turns) for turns in range(4)]
-    return torch.stack([*turned, *(way.flip(1) for way in turned)]).flatten(1)
+def quarter_turn(array: torch.Tensor) -> torch.Tensor:
+    """Return (B, S, S, …) turned by 90°."""
+    return array.rot90(1, (1, 2))
+
+
+def half_turn(array: torch.Tensor) -> torch.Tensor:
+    """Return (B, S, S, …) turned by 180°."""
+    return array.flip((1, 2))
+
+
+def mirror(array: torch.Tensor) -> torch.Tensor:
+    """Return (B, S, S, …) with left and right exchanged."""
+    return array.flip(2)

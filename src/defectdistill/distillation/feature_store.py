@@ -1,12 +1,13 @@
 """What the frozen teacher says of every image, on disk: packed fp16 arrays in NHWC and a manifest beside them.
 
 One folder a split, one array a part (`train/features8.npy`, (N, H, W, C), and class maps and evidence as `Answer`
-names them). The manifest names the teacher's content
-hash, the images that were shown and every array, so that a store of another teacher, of other images, or half a store
-is refused by name instead of being learned from.
+names them). The manifest names the teacher's content hash, the images that were shown, whose evidence a copy has and
+every array, so that a store of another teacher, of other images, or half a store is refused by name instead of being
+learned from, and so that two stores that differ are two inputs of a training.
 """
 
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 from pydantic import BaseModel, StrictBool, StrictInt, ValidationError
@@ -36,12 +37,14 @@ class Manifest(BaseModel):
 
     teacher: str
     stored: StrictBool
+    evidence_from: Literal["original", "copy"]
     bytes: StrictInt
     splits: dict[str, StoredSplit]
 
 
 def read_manifest(folder: Path, teacher: str) -> dict:
-    """Return a store's manifest: `stored` (whether there are arrays), `bytes` (that they take or would), `splits`.
+    """Return a store's manifest: `stored` (whether all is there, not only the evidence), `evidence_from` (whose
+    evidence a copy has), `bytes` (that all takes or would), `splits`.
 
     `teacher` is the content hash of the teacher that is to be distilled. Refuses by name a store that is missing
     (FileNotFoundError), a manifest that is damaged and one of another teacher (ValueError).

@@ -30,20 +30,22 @@ def write_store(
     autocast: bool,
     store: str = "always",
     limit_gb: float = math.inf,
-    original_evidence: bool = False,
+    evidence_from: str = "copy",
 ) -> dict:
-    """Show every image of `splits` ({name: folder with images.npy}) to the teacher once; returns the manifest.
+    """Ask the teacher once about the images of `splits` ({name: folder with images.npy}); returns the manifest.
 
     The whole store is written beside `folder` and moved into place at the end. `autocast` runs the encoder in bf16.
     With `store` 'never', or 'auto' and more than `limit_gb` (10⁹ bytes) to write, the teacher is asked while
-    distilling. With `original_evidence` a copy's evidence is that of its photograph (see `originals`); this is written
-    in any case, since in a step of distilling nobody sees the photograph. Raises ValueError if a feature is not finite
-    in fp16 (the teacher diverged).
+    distilling. With `evidence_from` 'original' a copy's evidence is that of its photograph (see `originals`); this is
+    written in any case, since in a step of distilling nobody sees the photograph. Raises ValueError if a feature is
+    not finite in fp16 (the teacher diverged).
     """
     size = sum(store_bytes(teacher, images) for images in splits.values())
     stored = store == "always" or (store == "auto" and size <= limit_gb * 1e9)
-    manifest = {"teacher": teacher_hash, "stored": stored, "bytes": size, "splits": {}}
-    evidence = original_evidence and "scores" in teacher.says
+    evidence = evidence_from == "original" and "scores" in teacher.says
+    manifest = {
+        "teacher": teacher_hash, "stored": stored, "evidence_from": evidence_from, "bytes": size, "splits": {},
+    }  # fmt: skip
     with replaced_folder(folder) as partial:
         for split, images in splits.items() if stored or evidence else ():
             (partial / split).mkdir()
@@ -60,8 +62,8 @@ def write_store(
 def originals(source: Path) -> np.ndarray:
     """Return for each row of a folder the row of the photograph that it is a copy of: int64 (N,).
 
-    By the columns `name` and `copy` of its index (0: the photograph itself); a row whose photograph is not in the
-    folder, and every row of an index without copies, is its own.
+    By the columns `name` and `copy` of its index (0: the photograph itself). A row of which the index does not say it
+    (copies that were made before the division have names of their own) is its own.
     """
     index = read_index(source)
     first = {entry["name"]: row for row, entry in enumerate(index) if entry.get("copy", "0") == "0"}

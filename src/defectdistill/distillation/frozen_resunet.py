@@ -58,7 +58,8 @@ class FrozenResUNet(Frozen):
         logits, features = self.network.forward_with_features(x, self.taps)
         logits = logits.float()
         maps = class_maps(logits, features) if "maps" in self.asked else {}
-        return Answer(features, maps, class_evidence(logits) if "scores" in self.asked else None)
+        scores = class_evidence(logits) if "scores" in self.asked else None
+        return Answer(features if "features" in self.asked else {}, maps, scores)
 
 
 def freeze_resunet(model: ResUNet, config: dict[str, Any], strides: list[int], class_maps: bool) -> FrozenResUNet:

@@ -57,7 +57,8 @@ class FrozenTeacher(Frozen):
             return Answer(features)
         logits = enlarged(self.decoder(levels), x).float()
         maps = class_maps(logits, features) if "maps" in self.asked else {}
-        return Answer(features, maps, class_evidence(logits) if "scores" in self.asked else None)
+        scores = class_evidence(logits) if "scores" in self.asked else None
+        return Answer(features if "features" in self.asked else {}, maps, scores)
 
     @classmethod
     def check(cls, folder: Path, config: model_forms.FrozenTeacherPart) -> None:

@@ -1,4 +1,4 @@
-"""Classify photographs with an exported student; it takes onnxruntime, NumPy and Pillow, nothing else.
+"""Classify photographs (8-bit, no transparency) with an exported student; it takes onnxruntime, NumPy and Pillow alone.
 
 python example.py student.onnx PHOTOGRAPH [PHOTOGRAPH ...]
 """
@@ -16,7 +16,10 @@ def main() -> None:
     session = onnxruntime.InferenceSession(sys.argv[1])
     notes = {name: json.loads(text) for name, text in session.get_modelmeta().custom_metadata_map.items()}
     for path in sys.argv[2:]:
-        photograph = ImageOps.exif_transpose(Image.open(path)).convert("RGB")  # any size: the file resizes
+        photograph = Image.open(path)
+        if photograph.mode[0] in "IF" or photograph.has_transparency_data:
+            sys.exit(f"{path}: mode {photograph.mode}: divide 16 bits by 257, lay transparency over white first")
+        photograph = ImageOps.exif_transpose(photograph).convert("RGB")  # any size: the file resizes
         (probs,) = session.run(["probabilities"], {"images": np.asarray(photograph)[None]})[0]
         sure = notes["threshold"] is not None and probs.max() >= notes["threshold"]
         print(f"{path}: {notes['classes'][probs.argmax()]} {probs.max():.3f}" + ("" if sure else ", ask a person"))

@@ -48,7 +48,11 @@ def test_a_row_without_an_image_is_listed(tree):
     ("text", "settings", "complaint"),
     [
         ("image,group\na/1.png,x\na/1.png,y\n", {}, r"a/1.png into the groups 'x' and 'y'"),
-        ("image,class\na/1.png,x\n", {}, "columns image, class; none of group, object, tile.*ingest.group_column"),
+        (
+            "image,class\na/1.png,x\n",
+            {},
+            "columns image, class; none of group, object.*ingest.folder.group_column",
+        ),
         ("picture,group\na/1.png,x\n", {}, "none of image, name"),
         ("image,group\na/1.png,x\n", {"group_column": "coil"}, "none of coil"),
         ("image,group\nz/1.png,x\n", {}, "no row of groups.csv"),

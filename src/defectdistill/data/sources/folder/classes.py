@@ -19,7 +19,7 @@ def find_classes(images: Sequence[PurePosixPath], class_level: int | None) -> di
     nearest to the image. Raises `DataError` where it is needed and missing, or 0.
     """
     if class_level == 0:
-        raise DataError("ingest.class_level is 0: levels count from 1 (top), or from -1 (nearest to the image)")
+        raise DataError("ingest.folder.class_level is 0: levels count from 1 (top), or from -1 (nearest to the image)")
     labelled = {}
     for image in images:
         if not any(is_unlabelled(name) for name in image.parent.parts):
@@ -75,5 +75,5 @@ def _check_levels(places: Iterable[Names]) -> None:
         listed.append(f"level {level + 1}: {', '.join(found[:6])}{' …' if len(found) > 6 else ''}")
     raise DataError(
         f"folders at {len(listed)} levels could be the classes ({'; '.join(listed)}); say which with "
-        "ingest.class_level: 1 is the first of these, -1 the folder nearest to each image"
+        "ingest.folder.class_level: 1 is the first of these, -1 the folder nearest to each image"
     )

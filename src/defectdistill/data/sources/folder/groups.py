@@ -30,7 +30,7 @@ def read_groups(
     image_column = _pick(columns, IMAGE_COLUMNS, path, "an image column")
     group_name = _pick(
         columns, (group_column.strip().lower(),) if group_column else GROUP_COLUMNS, path,
-        "the groups, name their column by ingest.group_column",
+        "the groups, name their column by ingest.folder.group_column",
     )  # fmt: skip
     known = _by_name(images)
     groups: dict[PurePosixPath, str] = {}
@@ -61,7 +61,7 @@ def _read_rows(path: Path) -> list[dict[str, str]]:
         delimiter = max(",;\t", key=lines[0].count) if lines else ","
         return list(csv.DictReader(lines, delimiter=delimiter))
     except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise DataError(f"ingest.groups: {path.name} cannot be read as a CSV file in UTF-8 ({error})") from error
+        raise DataError(f"ingest.folder.groups: {path.name} cannot be read as a CSV file in UTF-8 ({error})") from error
 
 
 def _pick(columns: dict[str, str], wanted: tuple[str, ...], path: Path, purpose: str) -> str:
