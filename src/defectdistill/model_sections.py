@@ -21,7 +21,7 @@ class UNet3PlusTeacher(Section):
     weight_decay: NotNegative
     batch_size: Count
     epochs: Count
-    patience: Count
+    patience: Count | None
     seed: Seed
 
     @model_validator(mode="after")
@@ -54,7 +54,7 @@ class Training(Section):
     weight_decay: NotNegative
     batch_size: Annotated[int, Field(ge=2)]
     epochs: Count
-    patience: Count
+    patience: Count | None
     seed: Seed
 
     @model_validator(mode="after")

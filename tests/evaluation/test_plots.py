@@ -93,28 +93,19 @@ def test_training_of_one_epoch_with_missing_columns_and_empty_cells(tmp_path):
     assert_nothing_is_cut_off(training_plots.plot_loss_terms(tmp_path / "terms.png", history))
 
 
-@pytest.mark.parametrize(
-    ("columns", "chosen"),
-    [
-        (("val_loss",), 1),
-        (("val_loss", "val_objective"), 0),
-        (("val_loss", "val_dice", "val_iou", "val_soft_dice"), 2),  # a U-Net3+ teacher
-        (("val_loss", "val_objective", "val_mean_dice", "val_mean_iou", "val_soft_dice"), 2),  # a ResUNet
-    ],
-)
-def test_the_dot_stands_on_the_epoch_that_was_chosen(tmp_path, monkeypatch, columns, chosen):
-    values = {"val_loss": [0.5, 0.1, 0.3], "val_objective": [0.2, 0.4, 0.3], "val_soft_dice": [0.1, 0.2, 0.3]}
-    history = {"epoch": np.arange(3.0)}
-    history |= {name: np.array(values.get(name, [0.4, 0.3, 0.2])) for name in columns}
+@pytest.mark.parametrize("kept", [0, 2])
+def test_the_dot_stands_on_the_epoch_that_was_kept(tmp_path, monkeypatch, kept):
+    values = {"val_loss": [0.5, 0.1, 0.3], "val_dice": [0.1, 0.3, 0.2], "kept": [0.0, 0.0, 0.0]}
+    values["kept"][kept] = 1.0
+    history = {"epoch": np.arange(3.0)} | {name: np.array(column) for name, column in values.items()}
     dots = []
 
     def finish(axes, *given, **named):
-        dots.extend(line.get_xdata()[0] for line in axes.lines if line.get_marker() == "o")
+        dots.extend(tuple(line.get_xydata()[0]) for line in axes.lines if line.get_marker() == "o")
 
     monkeypatch.setattr(training_plots, "_finish", finish)
     training_plots.plot_teacher(tmp_path / "teacher.png", history)
-    assert dots == [chosen] * len(dots)
-    assert dots
+    assert dots == [(kept, values["val_loss"][kept]), (kept, values["val_dice"][kept])]
 
 
 def test_a_figure_of_nothing_is_an_error(tmp_path):

@@ -11,7 +11,7 @@ from defectdistill.models.students import build_student
 from defectdistill.models.unet3plus import UNet3Plus
 from defectdistill.training.class_weights import ClassWeights
 from defectdistill.training.classification import ClassificationTask, Optimisation
-from defectdistill.training.fit import BEST, RESUME, fit, seed_everything
+from defectdistill.training.fit import KEPT, RESUME, fit, seed_everything
 from defectdistill.training.segmentation import SegmentationRates, SegmentationTask
 from defectdistill.training.segmentation_loss import SegmentationLoss
 
@@ -98,7 +98,7 @@ def test_a_restart_trains_only_what_was_left(tmp_path):
     assert epochs == [2, 3]
 
 
-@pytest.mark.parametrize("patience", [1, EPOCHS])
+@pytest.mark.parametrize("patience", [1, EPOCHS, None])
 def test_a_training_killed_when_it_was_done_is_not_trained_further(tmp_path, patience):
     def stuck():
         task, arrays, _ = classification()
@@ -106,7 +106,7 @@ def test_a_training_killed_when_it_was_done_is_not_trained_further(tmp_path, pat
         return task, arrays, ("val_macro_f1", "max")  # does not improve: stops early
 
     weights, history = train(stuck, tmp_path, patience=patience)
-    assert history.count(b"\n") == 1 + min(patience + 1, EPOCHS)
+    assert history.count(b"\n") == 1 + min((patience or EPOCHS) + 1, EPOCHS)
     again, rows = train(stuck, tmp_path, patience=patience)  # all checkpoints are there
     assert rows == history
     assert all(torch.equal(value, weights[key]) for key, value in again.items())
@@ -126,4 +126,4 @@ def test_a_kill_while_a_checkpoint_is_written_leaves_the_one_before(tmp_path, mo
     with pytest.raises(Killed):
         train(classification, tmp_path)
     assert (tmp_path / f"{RESUME}.ckpt").read_bytes() == before
-    assert {path.name for path in tmp_path.iterdir()} == {f"{RESUME}.ckpt", f"{BEST}.ckpt"}
+    assert {path.name for path in tmp_path.iterdir()} == {f"{RESUME}.ckpt", f"{KEPT}.ckpt"}

@@ -128,7 +128,8 @@ def test_the_same_seed_gives_the_same_weights_and_another_seed_others():
     assert not torch.equal(weights(0), weights(1))
 
 
-def test_the_best_epoch_is_kept_and_not_the_last():
+@pytest.mark.parametrize(("patience", "kept"), [(4, 1), (None, 3)])
+def test_the_best_epoch_is_kept_and_without_patience_the_last(patience, kept):
     class Worsening(ClassificationTask):
         def on_validation_epoch_end(self):
             self.log("score", -abs(self.current_epoch - 1.0))
@@ -139,8 +140,9 @@ def test_the_best_epoch_is_kept_and_not_the_last():
 
     task = Worsening(build_student(ARCH, 2), 2, Optimisation(**OPTIMISATION))
     arrays = {key: value for key, value in pictures().items() if not key.startswith("mask")}
-    train(task, arrays, 4, monitor="score", mode="max")
-    assert task.student.network.fc.bias[0].item() == 1.0
+    history = train(task, arrays, 4, monitor="score", mode="max", patience=patience)
+    assert task.student.network.fc.bias[0].item() == kept
+    assert [row["kept"] for row in history] == [float(epoch == kept) for epoch in range(4)]
     assert not task.training
 
 
@@ -155,9 +157,9 @@ def test_every_epoch_is_handed_on_as_it_ends(tmp_path):
     seen = []
     arrays = {key: value for key, value in pictures().items() if not key.startswith("mask")}
     history = train(classifier(), arrays, 2, folder=tmp_path, on_epoch=seen.append)
-    assert seen == history
+    assert [row | {"kept": 0.0} for row in seen] == [row | {"kept": 0.0} for row in history]
     assert [row["epoch"] for row in history] == [0, 1]
-    expected = {"epoch", "learning_rate", "train_loss", "val_loss"}
+    expected = {"epoch", "learning_rate", "train_loss", "val_loss", "kept"}
     expected |= {f"{split}_{name}" for split in ("train", "val") for name in ("accuracy", "macro_f1", "macro_recall")}
     assert set(history[0]) == expected
     assert history[0]["learning_rate"] == pytest.approx(3e-3, rel=0.1)  # the warm-up's last step is the first epoch's

@@ -94,10 +94,10 @@ def _uncertainty(folder, key, words, probs, classes, labels=None) -> list[tuple[
 def _training(folder, histories) -> list[tuple[str, Path]]:
     figures = []
     classifiers = {model: rows for model, rows in histories.items() if model != "teacher"}
-    best = "Dots: the epoch that was chosen by the validation split"
+    kept = "Dots: the epoch whose weights were kept"
     if classifiers:
         caption = (
-            f"Training of the classifiers ({_PAPER} 6). {best}. The student's training loss holds the distillation"
+            f"Training of the classifiers ({_PAPER} 6). {kept}. The student's training loss holds the distillation"
         )
         figures.append(
             (f"{caption} term, the baseline's does not.", plot_training(folder / "training.png", classifiers))
@@ -109,6 +109,6 @@ def _training(folder, histories) -> list[tuple[str, Path]]:
         figures.append((caption, plot_loss_terms(folder / "loss_terms.png", histories["student"])))
     if "teacher" in histories:
         figures.append(
-            (f"Training of the teacher. {best}.", plot_teacher(folder / "teacher.png", histories["teacher"]))
+            (f"Training of the teacher. {kept}.", plot_teacher(folder / "teacher.png", histories["teacher"]))
         )
     return figures

@@ -13,7 +13,7 @@ from defectdistill.evaluation.scores import metric_names
 from defectdistill.evaluation.training_plots import plot_loss_terms, plot_teacher, plot_training, read_history
 
 SHOWN = 10
-_BEST = "Dots: the epoch that was chosen by the validation split"
+_KEPT = "Dots: the epoch whose weights were kept"
 
 
 def draw_figures(
@@ -26,12 +26,12 @@ def draw_figures(
     students = {model: past[model] for model in ("student", "baseline") if model in past}
     if students:
         caption = "Loss curves (after the steel paper's Figure 4). The student's training loss holds the distillation"
-        figures.append((f"{caption} term. {_BEST}.", plot_training(folder / "training.png", students)))
+        figures.append((f"{caption} term. {_KEPT}.", plot_training(folder / "training.png", students)))
     if "student" in past:
         caption = "The terms of the student's loss, unweighted, the weight λ of the distillation, and the rate."
         figures.append((caption, plot_loss_terms(folder / "loss_terms.png", past["student"])))
     if "teacher" in past:
-        figures.append((f"Training of the teacher. {_BEST}.", plot_teacher(folder / "teacher.png", past["teacher"])))
+        figures.append((f"Training of the teacher. {_KEPT}.", plot_teacher(folder / "teacher.png", past["teacher"])))
     return figures
 
 

@@ -21,7 +21,7 @@ _CURVES = {
     "loss": "Loss", "accuracy": "Accuracy", "macro_f1": "Macro-F1", "macro_recall": "Macro recall",
     "mean_dice": "Mean Dice", "mean_iou": "Mean IoU",
 }  # fmt: skip
-_OTHER_SCORES = {"dice", "soft_dice"}  # in a history, and in no figure of the students
+_NO_TERMS = {"dice", "soft_dice", "kept"}  # in a history, and in no figure of the students
 _TITLES = {
     "mse": "MSE", "cosine": "1 − cosine", "ssim": "1 − SSIM", "feature": "Feature loss",
     "distillation": "Distillation loss", "cross_entropy": "Cross entropy", "channelwise": "Channel-wise KL",
@@ -50,10 +50,9 @@ def read_history(path: Path) -> dict[str, np.ndarray]:
 def plot_training(path: Path, histories: Mapping[str, History]) -> Path:
     """Draw loss, accuracy, macro-F1 and macro recall over the epochs, a colour per model (Figure 6).
 
-    Training is dashed, validation solid; a dot marks the epoch that was chosen (lowest validation loss, of
-    distilling with what the teacher says; of students that segment the highest soft Dice). `histories` is
-    {model: columns} with `epoch` and any of `train_…` and `val_…` loss, accuracy, macro_f1, macro_recall, and of
-    students that segment mean_dice, mean_iou.
+    Training is dashed, validation solid; a dot marks the epoch whose weights were kept. `histories` is
+    {model: columns} with `epoch`, `kept` (1 there) and any of `train_…` and `val_…` loss, accuracy, macro_f1,
+    macro_recall, and of students that segment mean_dice, mean_iou.
     """
     panels = [name for name in _CURVES if any(_has(rows, f"{p}_{name}") for rows in histories.values() for p in _PARTS)]
     rows, columns = _grid(panels, path)
@@ -70,11 +69,9 @@ def plot_training(path: Path, histories: Mapping[str, History]) -> Path:
 def plot_teacher(path: Path, history: History) -> Path:
     """Draw the teacher's loss (training dashed, validation solid) and what it is judged by over the epochs.
 
-    A dot marks the epoch that was chosen: of a segmentation network the highest soft Dice, else as in `plot_training`.
-
-    `history` holds `epoch`, and any of train_loss, val_loss, of a segmentation network val_dice, val_iou and
-    val_soft_dice, of a classifier accuracy and macro_f1 of both splits, of a network that a student could be
-    val_mean_dice, val_mean_iou.
+    A dot marks the epoch whose weights were kept. `history` holds `epoch`, `kept` (1 there), and any of train_loss,
+    val_loss, of a segmentation network val_dice and val_iou, of a classifier accuracy and macro_f1 of both splits, of a
+    network that a student could be val_mean_dice, val_mean_iou.
     """
     panels = {"loss": "Loss", "dice": "Dice", "iou": "IoU"}
     if _has(history, "val_mean_dice"):
@@ -100,14 +97,14 @@ def plot_loss_terms(path: Path, history: History) -> Path:
     """
     columns = [name for name in history if name != "epoch" and _has(history, name)]
     terms = dict.fromkeys(name.removeprefix("train_").removeprefix("val_") for name in columns)
-    terms = sorted(set(terms) - set(_CURVES) - _OTHER_SCORES, key=lambda name: (_order(name), name))
+    terms = sorted(set(terms) - set(_CURVES) - _NO_TERMS, key=lambda name: (_order(name), name))
     rows, columns = _grid(terms, path, columns=3)
     with style.drawing(path, height=0.6 + 2.1 * rows) as figure:
         for number, name in enumerate(terms):
             axes = figure.add_subplot(rows, columns, number + 1)
             if _has(history, name):
                 _line(axes, history, name, color=style.INK)
-            _train_and_val(axes, history, name, style.MODEL_COLOURS[0], "Student, ", best=False)
+            _train_and_val(axes, history, name, style.MODEL_COLOURS[0], "Student, ", dot=False)
             _finish(axes, (_TITLES | _WEIGHTS).get(name, style.heading(name)))
             axes.set_ylim(bottom=min(0.0, *(np.nanmin(line.get_ydata()) for line in axes.lines)))
         _legend(figure)
@@ -131,23 +128,16 @@ def _grid(panels: Sequence[str], path: Path, columns: int = 2) -> tuple[int, int
     return -(-len(panels) // columns), columns
 
 
-def _train_and_val(axes: Axes, history: History, name: str, colour: str, prefix: str, best: bool = True) -> None:
+def _train_and_val(axes: Axes, history: History, name: str, colour: str, prefix: str, dot: bool = True) -> None:
     if _has(history, f"train_{name}"):
         dashes = {"linestyle": (0, (3, 1.5)), "linewidth": 1.2, "alpha": 0.8}
         _line(axes, history, f"train_{name}", color=colour, label=f"{prefix}training", **dashes)
     if _has(history, f"val_{name}"):
         _line(axes, history, f"val_{name}", color=colour, label=f"{prefix}validation")
-    if best and _has(history, f"val_{name}") and _has(history, "val_loss"):
-        chosen = _chosen(history)
-        point = (history["epoch"][chosen], history[f"val_{name}"][chosen])
+    if dot and _has(history, f"val_{name}") and _has(history, "kept"):
+        kept = history["kept"].argmax()
+        point = (history["epoch"][kept], history[f"val_{name}"][kept])
         axes.plot(*point, "o", color=colour, markersize=6, markeredgecolor="white", clip_on=False, zorder=5)
-
-
-def _chosen(history: History) -> int:
-    """Return the row of the epoch that was kept, by what it was chosen by."""
-    if _has(history, "val_soft_dice"):  # of any network that segments, teacher or student
-        return int(np.nanargmax(history["val_soft_dice"]))
-    return int(np.nanargmin(history["val_objective" if _has(history, "val_objective") else "val_loss"]))
 
 
 def _line(axes: Axes, history: History, column: str, **line) -> None:

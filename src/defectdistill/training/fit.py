@@ -1,4 +1,4 @@
-"""Train a task with Lightning, keep the best weights, and return what each epoch measured.
+"""Train a task with Lightning, keep the best or the last weights, and return what each epoch measured.
 
 After every epoch all that the next one depends on is on disk; a training that was killed goes on from there and ends
 in the same bytes.
@@ -32,7 +32,7 @@ warnings.filterwarnings("ignore", message=".*isinstance.treespec, LeafSpec.*")  
 EPOCH = {"on_step": False, "on_epoch": True}  # how a task logs everything: one value an epoch, which History collects
 PRECISIONS = {"fp32": "32-true", "bf16": "bf16-mixed"}
 LIMITS = {"epochs", "patience", "seed"}  # the keys of a section of params.yaml that `fit` takes
-RESUME, BEST = "resume", "best"  # the files (.ckpt) in a training's folder
+RESUME, KEPT = "resume", "kept"  # the files (.ckpt) in a training's folder
 
 
 def mean_over(images: int) -> dict:
@@ -122,7 +122,7 @@ def fit(
     history: Path,
     seed: int,
     epochs: int,
-    patience: int,
+    patience: int | None,
     monitor: tuple[str, str],
     machine: Machine,
     on_epoch: Callable[[dict[str, float]], None] = lambda row: None,
@@ -130,14 +130,18 @@ def fit(
     """Train `task` in place, write its `history` (CSV) and return it, one row an epoch.
 
     The weights of the epoch with the best `monitor` (its name, 'min' or 'max') are loaded at the end; training stops
-    after `patience` epochs without a better one. `folder` holds the checkpoints, and a training that finds one there
-    goes on from it: `on_epoch` then gets the earlier rows again. With several processes each takes its share of every
-    batch, and what counts afterwards is in the main one. Raises ValueError if the loss stops being finite.
+    after `patience` epochs without a better one. Without `patience` every epoch is trained and the last one's weights
+    are loaded. The column `kept` of the history is 1 in the row of the epoch that was loaded.
+
+    `folder` holds the checkpoints, and a training that finds one there goes on from it: `on_epoch` then gets the
+    earlier rows again. With several processes each takes its share of every batch, and what counts afterwards is in the
+    main one. Raises ValueError if the loss stops being finite.
     """
     check_shares(train, validation, machine)
     watched, mode = monitor
     task.to(memory_format=torch.channels_last)
-    rows, early = History(on_epoch), EarlyStopping(watched, mode=mode, patience=patience)
+    rows, early = History(on_epoch), EarlyStopping(watched, mode=mode, patience=patience or epochs)  # epochs: never
+    best, of = (watched, mode) if patience else ("epoch", "max")
     always = {"dirpath": folder, "save_on_train_epoch_end": True, "enable_version_counter": False}
     trainer = lightning.Trainer(
         max_epochs=epochs,
@@ -153,8 +157,8 @@ def fit(
             early,
             Restartable(seed, early),
             TQDMProgressBar(refresh_rate=10),
-            ModelCheckpoint(filename=BEST, monitor=watched, mode=mode, save_weights_only=True, **always),
-            ModelCheckpoint(filename=RESUME, **always),  # after the best, so that it knows of it
+            ModelCheckpoint(filename=KEPT, monitor=best, mode=of, save_weights_only=True, **always),
+            ModelCheckpoint(filename=RESUME, **always),  # after the other, so that it knows of it
         ],
         deterministic="warn",
         logger=False,
@@ -164,8 +168,9 @@ def fit(
     begun = folder / f"{RESUME}.ckpt"
     trainer.fit(task, train, validation, ckpt_path=begun if begun.exists() else None, weights_only=True)
     if trainer.is_global_zero:
-        best = torch.load(folder / f"{BEST}.ckpt", weights_only=True, map_location="cpu")
-        task.load_state_dict(best["state_dict"])
+        kept = torch.load(folder / f"{KEPT}.ckpt", weights_only=True, map_location="cpu")
+        task.load_state_dict(kept["state_dict"])
+        rows.rows = [row | {"kept": float(row["epoch"] == kept["epoch"])} for row in rows.rows]
         write_history(history, rows.rows)
     task.eval()
     return rows.rows
