@@ -31,7 +31,7 @@ def repository(tmp_path_factory):
     text = text.replace("[0, 1, 2, 3, 4]", "[0]").replace("[0, 1, 2]", "[0, 1]").replace("      - all_masks\n", "")
     # The rows with all masks are left out.
     (folder / WORTH).write_text(re.sub(r"\n  row:\n.*?(?=\n  row_of_few_masks:)", "", text, flags=re.DOTALL))
-    replace(folder / WORTH.parent / "params.yaml", ("epochs: 12, patience: 12", "epochs: 2"), ("limit: 20", "limit: 4"),
+    replace(folder / WORTH.parent / "params.yaml", ("epochs: 12", "epochs: 2"), ("limit: 20", "limit: 4"),
             ("label_limit: null", "label_limit: 5"))  # fmt: skip
     lines = (folder / WORTH.parent / "rows.csv").read_text().replace("plain few_masks", "few_masks")
     (folder / WORTH.parent / "rows.csv").write_text(
