@@ -109,7 +109,7 @@ def test_it_overfits_logs_its_scores_and_the_same_seed_gives_the_same_bytes(spli
     task, again = task_of(split), task_of(split)
     history = train(task, split, 12, tmp_path / "a")
     scores = {f"val_{name}" for name in ("loss", "mean_dice", "mean_iou", "soft_dice", "dice")}
-    assert set(history[0]) == {"epoch", "learning_rate", "train_loss"} | scores
+    assert set(history[0]) == {"epoch", "learning_rate", "train_loss", "kept"} | scores
     best = max(history, key=lambda row: row["val_soft_dice"])
     assert best["val_mean_dice"] > 0.9
     assert history[-1]["train_loss"] < 0.3 * history[0]["train_loss"]
