@@ -43,7 +43,7 @@ def main() -> None:
             evidence_from=params.freeze.evidence_from,
         )
         run.set_tags({"teacher": manifest["teacher"], "stored": str(manifest["stored"])})
-    outcome = "stored" if manifest["stored"] else "not stored: the teacher is asked in every step of distilling"
+    outcome = "stored" if manifest["stored"] else "not stored: the teacher is asked for them in every step"
     print(f"{manifest['bytes'] / 1e9:.2f} GB of features, {outcome}")
 
 

@@ -1,4 +1,4 @@
-"""Classify photographs (8-bit, no transparency) with an exported student; it takes onnxruntime, NumPy and Pillow alone.
+"""Classify opaque photographs with an exported student; it takes onnxruntime, NumPy and Pillow, nothing else.
 
 python example.py student.onnx PHOTOGRAPH [PHOTOGRAPH ...]
 """

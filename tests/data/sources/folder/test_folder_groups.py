@@ -51,7 +51,7 @@ def test_a_row_without_an_image_is_listed(tree):
         (
             "image,class\na/1.png,x\n",
             {},
-            "columns image, class; none of group, object.*ingest.folder.group_column",
+            r"columns image, class; none of group, object, tile.*ingest\.folder\.group_column",
         ),
         ("picture,group\na/1.png,x\n", {}, "none of image, name"),
         ("image,group\na/1.png,x\n", {"group_column": "coil"}, "none of coil"),

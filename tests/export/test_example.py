@@ -1,0 +1,41 @@
+"""The file that users copy beside student.onnx: what it does not read as `ingest` does it refuses."""
+
+import json
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from defectdistill.export import example
+
+
+@pytest.fixture
+def answer(monkeypatch):
+    """Return what the example does with a photograph; a session that says 0.9 and 0.1 stands in for the file's."""
+    notes = {"threshold": json.dumps(0.5), "classes": json.dumps(["a", "b"])}
+    session = SimpleNamespace(
+        get_modelmeta=lambda: SimpleNamespace(custom_metadata_map=notes),
+        run=lambda names, given: [np.array([[0.9, 0.1]])],
+    )
+    monkeypatch.setattr(example.onnxruntime, "InferenceSession", lambda path: session)
+
+    def answer(path):
+        monkeypatch.setattr(example.sys, "argv", ["example.py", "student.onnx", str(path)])
+        example.main()
+
+    return answer
+
+
+@pytest.mark.parametrize("mode", ["RGB", "L", "P"])
+def test_opaque_photographs_are_classified(answer, tmp_path, capsys, mode):
+    Image.new(mode, (4, 4)).save(tmp_path / "photograph.png")
+    answer(tmp_path / "photograph.png")
+    assert capsys.readouterr().out.endswith("photograph.png: a 0.900\n")
+
+
+@pytest.mark.parametrize("mode", ["I;16", "RGBA", "LA"])
+def test_wide_grey_and_transparent_ones_are_refused_by_name(answer, tmp_path, mode):
+    Image.new(mode, (4, 4)).save(tmp_path / "photograph.png")
+    with pytest.raises(SystemExit, match=f"photograph.png: mode {mode}: divide 16 bits by 257, lay transparency"):
+        answer(tmp_path / "photograph.png")
