@@ -30,9 +30,10 @@ class Prepare(Section):
 
     image_size: Annotated[int, Field(ge=32, le=1024, multiple_of=16)]
     resize: Literal["squash", "pad"]
-    masks: Literal["given", "threshold", "given_else_threshold", "none"]
+    masks: Literal["auto", "given", "threshold", "given_else_threshold", "none"]
     mask_coding: Literal["auto", "binary", "zero_one", "grey", "labels", "palette", "colours"]
     mask_table: dict[str, int | list[int]] | None
+    normal_classes: Literal["auto"] | list[Name]
     protocol: Literal["grouped", "given", "random", "after_augmentation"]
     val_fraction: Annotated[float, Field(gt=0, lt=1)]
     test_fraction: Annotated[float, Field(gt=0, lt=1)]

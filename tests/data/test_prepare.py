@@ -11,6 +11,7 @@ import pytest
 
 from defectdistill.data.errors import DataError
 from defectdistill.data.ingest import write_raw
+from defectdistill.data.normal import message
 from defectdistill.data.prepare import prepare
 from defectdistill.data.sample import Sample
 
@@ -18,7 +19,7 @@ CLASSES = ("dent", "good", "scratch")
 COLOURS = {"dent": (255, 0, 0), "good": (0, 0, 0), "scratch": (0, 0, 255)}
 SETTINGS = {
     "size": 16, "resize": "squash", "masks": "given", "mask_coding": "auto", "mask_table": None,
-    "fractions": (0.7, 0.15, 0.15), "seed": 0,
+    "normal_classes": "auto", "fractions": (0.7, 0.15, 0.15), "seed": 0,
     "near_duplicates": False,  # these photographs differ in brightness alone: copies, by that rule
 }  # fmt: skip
 
@@ -59,7 +60,10 @@ def load(folder, side):
 
 def test_without_masks_no_image_has_one_and_none_is_asked_for(tmp_path):
     summary = run(tmp_path, masks="none")
-    assert summary["masks"] == {"coding": "none", "given": 0, "threshold": 0, "none": 30, "empty_on_defect": 0}
+    assert summary["masks"] == {
+        "coding": "none", "given": 0, "normal": 0, "threshold": 0, "none": 30, "empty_on_defect": 0,
+        "normal_classes": [], "unmarked_classes": [],
+    }  # fmt: skip
     for side in ("train", "val", "test"):
         index, _, masks = load(tmp_path, side)
         assert not masks.any()
@@ -109,7 +113,10 @@ def test_arrays_index_and_summary(tmp_path):
         "near_duplicates": {
             "searched": False, "photographs": 0, "sets": 0, "largest": 0, "two_labels": 0, "doubtful": [], "even": 0,
         },
-        "masks": {"coding": "binary", "given": 30, "threshold": 0, "none": 0, "empty_on_defect": 0},
+        "masks": {
+            "coding": "binary", "given": 30, "normal": 0, "threshold": 0, "none": 0, "empty_on_defect": 0,
+            "normal_classes": [], "unmarked_classes": [],
+        },
         "rejected": 0,
         "sha256": summary["sha256"],
     }  # fmt: skip
@@ -151,7 +158,12 @@ def test_masks_that_mark_nothing_are_listed_on_defects_only(tmp_path):
 
 @pytest.mark.parametrize(
     ("masks", "sources"),
-    [("given", {"given", "none"}), ("threshold", {"threshold"}), ("given_else_threshold", {"given", "threshold"})],
+    [
+        ("auto", {"given", "none"}),
+        ("given", {"given", "none"}),
+        ("threshold", {"threshold"}),
+        ("given_else_threshold", {"given", "threshold"}),
+    ],
 )
 def test_where_masks_come_from(tmp_path, masks, sources):
     summary = run(tmp_path, with_mask=lambda label, number: number % 2, size=64, masks=masks)
@@ -165,6 +177,51 @@ def test_where_masks_come_from(tmp_path, masks, sources):
             assert label_map.any()
         elif row["mask_source"] == "none":
             assert not label_map.any()
+
+
+def test_a_set_without_any_mask_has_all_by_threshold_but_those_of_its_normal_class(tmp_path):
+    summary = run(tmp_path, with_mask=lambda label, number: False, size=64, masks="auto")
+    assert (summary["masks"]["threshold"], summary["masks"]["normal"]) == (20, 10)
+    index, _, label_maps = load(tmp_path, "train")
+    for row, label_map in zip(index, label_maps, strict=True):
+        assert (row["mask_source"], label_map.any()) == (
+            ("normal", False) if row["label"] == "1" else ("threshold", True)
+        )
+
+
+@pytest.mark.parametrize("masks", ["auto", "given", "given_else_threshold"])
+def test_a_class_without_defects_needs_no_masks(tmp_path, masks):
+    summary = run(tmp_path, with_mask=lambda label, number: label != "good", masks=masks)
+    assert (summary["masks"]["given"], summary["masks"]["normal"], summary["masks"]["none"]) == (20, 10, 0)
+    assert summary["masks"]["normal_classes"] == ["good"]
+    index, _, label_maps = load(tmp_path, "train")
+    run(tmp_path / "given")
+    assert np.array_equal(label_maps, load(tmp_path / "given", "train")[2])
+    assert {row["mask_source"] for row in index if row["label"] == "1"} == {"normal"}
+
+
+def test_masks_say_more_than_a_name(tmp_path):
+    summary = run(tmp_path, with_mask=lambda label, number: label != "good" or number < 3)
+    assert summary["masks"]["normal_classes"] == summary["masks"]["unmarked_classes"] == []
+    assert summary["masks"]["none"] == 7
+
+
+def test_a_class_without_masks_that_is_not_called_normal_is_named(tmp_path):
+    only_dents = {"with_mask": lambda label, number: label == "dent"}
+    summary = run(tmp_path, **only_dents, normal_classes=[])
+    assert summary["masks"]["unmarked_classes"] == ["good", "scratch"]
+    assert "prepare.normal_classes: [good, scratch]" in message(summary["masks"])
+    summary = run(tmp_path / "said", **only_dents, normal_classes=["scratch", "good"])
+    assert summary["masks"]["normal_classes"] == ["good", "scratch"]
+    assert message(summary["masks"]).startswith("good, scratch: without defects, an empty mask for 20 photographs")
+    assert message(run(tmp_path / "all")["masks"]) == ""
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_few_masks_reach_training_and_validation(tmp_path, seed):
+    summary = run(tmp_path, with_mask=lambda label, number: label == "dent" and number < 2, masks="auto", seed=seed)
+    assert summary["marked"] == {"train": 1, "val": 1, "test": 0}
+    assert set(summary["counts"]["val"].values()) == {2}
 
 
 def test_a_padded_border_is_never_a_mark(tmp_path):
@@ -194,6 +251,7 @@ def test_an_unknown_colour_names_the_file(tmp_path):
         ({"size": 0}, "prepare.image_size=0"),
         ({"mask_coding": "rle"}, "prepare.mask_coding='rle' is unknown; use auto, binary"),
         ({"mask_coding": "labels", "mask_table": {"rust": 1}}, "'rust'"),
+        ({"normal_classes": ["fine"]}, "prepare.normal_classes names 'fine'; the classes are dent, good, scratch"),
     ],
 )
 def test_wrong_settings_are_named_before_anything_is_written(tmp_path, settings, complaint):

@@ -61,6 +61,16 @@ def test_over_all_folds_every_image_is_tested_once_and_validated_once(folds):
     assert [side == "val" for side in rounds[0]] == [side == "test" for side in following]
 
 
+@pytest.mark.parametrize("seed", range(12))
+def test_few_masks_are_in_every_fold_and_where_they_suffice_nothing_moves(seed):
+    labels, groups = ["a"] * 20 + ["b"] * 20, [str(number) for number in range(40)]
+    few = [number in (3, 4, 21, 30) for number in range(40)]
+    sides = [fold_split(labels, groups, 4, fold, seed, few) for fold in range(4)]
+    assert all({side for side, mask in zip(each, few, strict=True) if mask} == set(SIDES) for each in sides)
+    assert {each.count("test") for each in sides} == {10}
+    assert fold_split(labels, groups, 4, 0, seed, [True] * 40) == fold_split(labels, groups, 4, 0, seed)
+
+
 def test_a_class_with_fewer_groups_than_folds_is_named():
     labels, groups = ["rare"] * 4 + ["common"] * 20, [str(number) for number in range(24)]
     with pytest.raises(DataError, match=r"'rare' has 4 images in 4 group\(s\); at least 5 groups.*fold 0, .* fold 4"):

@@ -53,7 +53,14 @@ def test_prepare_reads_nothing_outside_of_raw(tmp_path, column, name):
     rows = [(index, f"{index}", "ab"[index % 2], f"{index}", row["image"], row["mask"], 9, 9) for index in range(12)]
     write_table(raw / "index.csv", columns, rows)
     write_json(raw / "summary.json", {})
-    settings = {"resize": "squash", "masks": "given", "mask_coding": "auto", "mask_table": None, "seed": 0}
+    settings = {
+        "resize": "squash",
+        "masks": "given",
+        "mask_coding": "auto",
+        "mask_table": None,
+        "seed": 0,
+        "normal_classes": [],
+    }
     with pytest.raises(ValueError, match="expected a path below that folder"):
         prepare(raw, tmp_path / "out", 32, fractions=(0.6, 0.2, 0.2), near_duplicates=True, **settings)
 

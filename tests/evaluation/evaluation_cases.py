@@ -60,7 +60,10 @@ def make_case(classes: list[str], images: int, unlabelled: int) -> dict[str, Any
             "divided": "grouped", "protocol": "stratified by class, 70 / 15 / 15",
             "groups": 90, "unlabelled": unlabelled, "rejected": 2,
             "counts": {"test": counts, "train": dict.fromkeys(classes, 20), "val": dict.fromkeys(classes, 4)},
-            "masks": {"coding": "0/255", "given": 80, "threshold": 7, "none": 3, "empty_on_defect": 1},
+            "masks": {
+                "coding": "0/255", "given": 80, "normal": 4, "threshold": 7, "none": 3, "empty_on_defect": 1,
+                "normal_classes": ["fine"], "unmarked_classes": [],
+            },
             "near_duplicates": {
                 "searched": True, "photographs": 5, "sets": 2, "largest": 3, "two_labels": 1, "even": 4,
                 "doubtful": [f"x.png ({classes[0]}), y.png ({classes[-1]})"],

@@ -1,7 +1,9 @@
 """Makes the label map of each image of a set: from its mask, by threshold, or empty, and keeps count of which."""
 
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 
@@ -9,21 +11,24 @@ from defectdistill.data.errors import DataError
 from defectdistill.data.fewer import NO_MASK
 from defectdistill.data.mask_image import MaskImage, decode_mask
 from defectdistill.data.masks import CODINGS, Table, detect_coding, resolve_table, to_label_map
+from defectdistill.data.normal import normal_classes
 from defectdistill.data.preprocess import MODES, content_box, resize_mask
 from defectdistill.data.tables import inside
 from defectdistill.data.threshold_mask import threshold_mask
 
-# Where label maps come from: given masks alone, the paper's threshold alone, the threshold where no mask is given, or
-# nowhere: every image is without one.
-SOURCES = ("given", "threshold", "given_else_threshold", "none")
-GIVEN, THRESHOLD = ("given", "given_else_threshold"), ("threshold", "given_else_threshold")
+# Where label maps come from: given masks alone, the paper's threshold alone, the threshold for each image without a
+# mask, or nowhere. `auto` is `given`, and `threshold` where the set has no mask at all: what a rule marks is not what a
+# person marks, and teaches something else.
+SOURCES = ("auto", "given", "threshold", "given_else_threshold", "none")
+GIVEN, THRESHOLD = ("auto", "given", "given_else_threshold"), ("threshold", "given_else_threshold")
 
 
 class LabelMaps:
     """Label maps at the prepared size, 0 background and class index + 1, for the labelled rows of a raw index.
 
     `rows` are those of `ingest.write_raw`, all with a label; `masks` one of `SOURCES`; `coding` is `auto`, detected
-    over all masks of the set, or one of `masks.CODINGS`. `classes` are the labels in order of name.
+    over all masks of the set, or one of `masks.CODINGS`. `classes` are the labels in order of name; of those that are
+    `normal`, as in `normal_classes`, an image without a mask has an empty one.
     Raises `DataError` for an unknown setting or a table that does not fit.
     """
 
@@ -36,6 +41,7 @@ class LabelMaps:
         masks: str,
         coding: str,
         table: Table | None,
+        normal: Literal["auto"] | Sequence[str],
     ):
         if resize not in MODES or masks not in SOURCES or size < 1:
             raise DataError(
@@ -44,9 +50,13 @@ class LabelMaps:
             )
         if coding not in ("auto", *CODINGS):
             raise DataError(f"prepare.mask_coding={coding!r} is unknown; use auto, {', '.join(CODINGS)}")
+        given = [row for row in rows if row["mask"] and masks in GIVEN]
+        if masks == "auto":
+            masks = "given" if given else "threshold"
         self.raw, self.size, self.resize, self.masks = raw, size, resize, masks
         self.classes = sorted({row["label"] for row in rows})
-        given = [row for row in rows if row["mask"] and masks in GIVEN]
+        self.normal = normal_classes(rows, normal)
+        self.bare = sorted(set(self.classes) - set(self.normal) - {row["label"] for row in given}) if given else []
         if not given:
             coding = "none"
         elif coding == "auto":
@@ -59,23 +69,20 @@ class LabelMaps:
         self._foreign: list[str] = []
 
     def make(self, row: dict[str, str], shape: tuple[int, int], image: np.ndarray) -> tuple[np.ndarray, str]:
-        """Return the label map uint8 (size, size) of one image, and where it comes from: given, threshold or none.
+        """Return the label map uint8 (size, size) of one image, and where it comes from.
 
-        `shape` is the original's height and width, `image` the prepared image, uint8 RGB (size, size, 3).
+        That is `given`, `normal` (empty: nothing to mark), `threshold` or `none` (empty: nothing is known). `shape` is
+        the original's height and width, `image` the prepared image, uint8 RGB (size, size, 3).
         """
-        index = self.classes.index(row["label"])
-        if NO_MASK in row:
-            label_map, source = np.zeros((self.size, self.size), np.uint8), "none"
-        elif row["mask"] and self.masks in GIVEN:
-            label_map, source = self._from_given(row, index), "given"
-        elif self.masks in THRESHOLD:
+        index, source = self.classes.index(row["label"]), self._source(row)
+        self._sources[source] += 1
+        if source == "given":
+            return self._from_given(row, index), source
+        label_map = np.zeros((self.size, self.size), np.uint8)
+        if source == "threshold":
             box = content_box(*shape, self.size, self.resize)
-            label_map, source = np.zeros((self.size, self.size), np.uint8), "threshold"
             # Within the content alone: the edge of a padded border would be taken for a mark.
             label_map[box] = threshold_mask(image[box]) * (index + 1)
-        else:
-            label_map, source = np.zeros((self.size, self.size), np.uint8), "none"
-        self._sources[source] += 1
         return label_map, source
 
     def empty_on_defect(self) -> list[tuple[str, str]]:
@@ -86,9 +93,14 @@ class LabelMaps:
         return sorted((name, label) for name, label in self._empty if self._marked[label])
 
     def summary(self) -> dict:
-        """Return `classes`, `size`, `resize` and `masks`: coding, label maps by source, number of `empty_on_defect`."""
-        sources = {source: self._sources[source] for source in ("given", "threshold", "none")}
+        """Return `classes`, `size`, `resize` and `masks`.
+
+        These are the coding, the label maps by source, the number of `empty_on_defect`, the `normal_classes`, and as
+        `unmarked_classes` those others of which no image has a mask where images of others have.
+        """
+        sources = {source: self._sources[source] for source in ("given", "normal", "threshold", "none")}
         masks = {"coding": self.coding, **sources, "empty_on_defect": len(self.empty_on_defect())}
+        masks |= {"normal_classes": self.normal, "unmarked_classes": self.bare}
         return {"classes": self.classes, "size": self.size, "resize": self.resize, "masks": masks}
 
     def check(self) -> None:
@@ -102,6 +114,15 @@ class LabelMaps:
                 f"image lies under; the {self.coding} were read as {meaning}: say what they mean by prepare.mask_table "
                 "or force prepare.mask_coding=binary"
             )
+
+    def _source(self, row: dict[str, str]) -> str:
+        if NO_MASK in row or self.masks == "none":
+            return "none"
+        if row["mask"] and self.masks in GIVEN:
+            return "given"
+        if row["label"] in self.normal:
+            return "normal"
+        return "threshold" if self.masks in THRESHOLD else "none"
 
     def _from_given(self, row: dict[str, str], index: int) -> np.ndarray:
         label_map = to_label_map(self._decode(row), self.coding, index, self.table, row["name"])

@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from tqdm import tqdm
@@ -31,6 +31,7 @@ def prepare(
     masks: str,
     mask_coding: str,
     mask_table: Table | None,
+    normal_classes: Literal["auto"] | Sequence[str],
     fractions: Sequence[float],
     seed: int,
     near_duplicates: bool,
@@ -43,21 +44,21 @@ def prepare(
     """Write the arrays of `data/prepared` from what `ingest.write_raw` left in `raw`; return the summary also written.
 
     `size` in pixels, `resize`, `masks`, `mask_coding` as in `LabelMaps`, `mask_table` as in `masks.resolve_table`,
-    `protocol`, `fractions`, `seed`, `folds` and `fold` as in `protocol.divide`, `label_limit` and `mask_limit` as in
-    `fewer.set_aside`; with `near_duplicates` the copies of
-    one photograph, those without a label too, are found and put into one group.
+    `normal_classes` as in `normal.normal_classes`, `protocol`, `fractions`, `seed`, `folds` and `fold` as in
+    `protocol.divide`, `label_limit` and `mask_limit` as in `fewer.set_aside`; with `near_duplicates` the copies of one
+    photograph, those without a label too, are found and put into one group.
+
     Written are `train/`, `val/`, `test/` with `images.npy` uint8 (N,S,S,3) RGB, `masks.npy` uint8 (N,S,S) label maps
-    and `index.csv` (name, label as class index, group, mask_source given, threshold or none, copy: 0 for a photograph),
-    in order of name; `unlabelled/` with `images.npy` and `index.csv` (name, group, held_out: val or test where it shows
-    an object of that split, so that nobody learns from it);
-    `near_duplicates.csv` as `Copies.table`; `empty_masks.csv` (name, label) as `LabelMaps.empty_on_defect`;
-    `summary.json`, whose `sha256` names what is learned from and whose `marked` counts, by split, the images whose mask
-    shows a defect. Raises `DataError` for settings or data that cannot be
-    used.
+    and `index.csv` (name, label as class index, group, mask_source as `LabelMaps.make`, copy: 0 for a photograph), in
+    order of name; `unlabelled/` with `images.npy` and `index.csv` (name, group, held_out: val or test where it shows an
+    object of that split, so that nobody learns from it); `near_duplicates.csv` as `Copies.table`; `empty_masks.csv`
+    (name, label) as `LabelMaps.empty_on_defect`; `summary.json`, whose `sha256` names what is learned from and whose
+    `marked` counts, by split, the images whose mask shows a defect. Raises `DataError` for settings or data that cannot
+    be used.
     """
     rows = read_table(raw / "index.csv")
     labelled = [row for row in rows if row["label"]]
-    label_maps = LabelMaps(raw, labelled, size, resize, masks, mask_coding, mask_table)
+    label_maps = LabelMaps(raw, labelled, size, resize, masks, mask_coding, mask_table, normal_classes)
     copies = find_copies(raw, rows, size, resize) if near_duplicates else Copies(rows, [], 0)
     for row, group in zip(rows, copies.groups(), strict=True):
         row["group"] = group

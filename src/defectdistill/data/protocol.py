@@ -31,20 +31,20 @@ def divide(
 ) -> tuple[list[Row], list[str]]:
     """Return the labelled rows, each with its `copy`, and the side of each.
 
-    `rows` have `name`, `label` and `group`; `protocol` is one of `PROTOCOLS`, the rest as in `grouped_split` and, with
-    `folds` above 0, `fold_split`; `given` takes `fractions[1]` of what is not test for validation, and knows no folds.
-    A `copy` above 0 stands for an augmented copy, which only `after_augmentation` makes,
-    under a name of its own. Raises `DataError` as these do.
+    `rows` have `name`, `label`, `group` and `mask`, '' where none is given; `protocol` is one of `PROTOCOLS`, the rest
+    as in `grouped_split` and, with `folds` above 0, `fold_split`; `given` takes `fractions[1]` of what is not test for
+    validation, and knows no folds. A `copy` above 0 stands for an augmented copy, which only `after_augmentation`
+    makes, under a name of its own. Raises `DataError` as these do.
     """
     numbers = range(COPIES + 1 if protocol == "after_augmentation" else 1)
     divided = [named(row, copy) for row in rows for copy in numbers]
     groups = [row["group" if protocol in HONEST else "name"] for row in divided]
-    labels = [row["label"] for row in divided]
+    labels, drawn = [row["label"] for row in divided], [bool(row["mask"]) for row in divided]
     if protocol == "given":
         return divided, given_split(divided, labels, groups, fractions, seed)
     if folds:
-        return divided, fold_split(labels, groups, folds, fold, seed)
-    return divided, grouped_split(labels, groups, fractions, seed)
+        return divided, fold_split(labels, groups, folds, fold, seed, drawn)
+    return divided, grouped_split(labels, groups, fractions, seed, drawn)
 
 
 def given_split(
@@ -67,7 +67,8 @@ def given_split(
     share = fractions[1]
     # The third part is divided off and joined again: the split is made for three.
     parts = (1 - share, share / 2, share - share / 2)
-    sides = grouped_split([labels[p] for p in learned], [groups[p] for p in learned], parts, seed)
+    drawn = [bool(rows[p]["mask"]) for p in learned]
+    sides = grouped_split([labels[p] for p in learned], [groups[p] for p in learned], parts, seed, drawn)
     found = ["test"] * len(rows)
     for position, side in zip(learned, sides, strict=True):
         found[position] = "train" if side == "train" else "val"

@@ -1,7 +1,7 @@
 """Splits photographs into train, val and test by group: stratified by class, no group ever on two sides."""
 
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 import numpy as np
 
@@ -13,39 +13,57 @@ SIDES = ("train", "val", "test")
 ATTEMPTS = 30
 
 
-def grouped_split(labels: Sequence[str], groups: Sequence[str], fractions: Sequence[float], seed: int) -> list[str]:
+def grouped_split(
+    labels: Sequence[str],
+    groups: Sequence[str],
+    fractions: Sequence[float],
+    seed: int,
+    drawn: Sequence[bool] | None = None,
+) -> list[str]:
     """Return `train`, `val` or `test` for each image, given its class and its group.
 
     Per class the wanted numbers are `fractions` of its images, rounded by largest remainder (train before val before
     test where equal) and at least 1; groups of one image meet them exactly: 32 at 70/15/15 become 22, 5, 5. Larger
     groups go first, each to the side that lacks most of its classes; of several seeded orders, the one closest to
-    the wanted numbers is taken. The result depends on the seed and on the set of (label, group) alone, not on the
-    order of the input, as far as images of one class and group are alike. Raises `DataError` where a class has
-    fewer than three groups, or no order brings every class to every side.
+    the wanted numbers is taken. Where that leaves train or val without an image that has a mask (`drawn`), groups with
+    masks are divided first. The result depends on the seed and on the set of (label, group, drawn) alone, not on the
+    order of the input, as far as images of one class and group are alike. Raises `DataError` where a class has fewer
+    than three groups, or no order brings every class to every side.
     """
     if len(fractions) != len(SIDES) or min(fractions) <= 0 or abs(sum(fractions) - 1) > 1e-6:
         raise DataError(f"split fractions {list(fractions)}: give three above 0 (train, val, test) that add up to 1")
-    return [SIDES[part] for part in _divide(labels, groups, fractions, SIDES, seed)]
+    return [SIDES[part] for part in _divide(labels, groups, fractions, SIDES, seed, drawn, judged=2)]
 
 
-def fold_split(labels: Sequence[str], groups: Sequence[str], folds: int, fold: int, seed: int) -> list[str]:
+def fold_split(
+    labels: Sequence[str], groups: Sequence[str], folds: int, fold: int, seed: int, drawn: Sequence[bool] | None = None
+) -> list[str]:
     """Return `train`, `val` or `test` for each image in one round of a cross-validation.
 
-    The groups are divided into `folds` ≥ 3 equal parts as in `grouped_split`; part `fold` (from 0) is the test split,
-    the next one (after the last comes the first) the validation split, and the others are for training. Over all
-    rounds every image is tested once. Raises `DataError` where a class has fewer groups than there are parts.
+    The groups are divided into `folds` ≥ 3 equal parts as in `grouped_split`, masks to each; part `fold` (from 0) is
+    the test split, the next one (after the last comes the first) the validation split, and the others are for training.
+    Over all rounds every image is tested once. Raises `DataError` where a class has fewer groups than there are parts.
     """
     parts = [f"fold {part}" for part in range(folds)]
     return [
         {fold: "test", (fold + 1) % folds: "val"}.get(part, "train")
-        for part in _divide(labels, groups, [1 / folds] * folds, parts, seed)
+        for part in _divide(labels, groups, [1 / folds] * folds, parts, seed, drawn, judged=folds)
     ]
 
 
 def _divide(
-    labels: Sequence[str], groups: Sequence[str], fractions: Sequence[float], names: Sequence[str], seed: int
+    labels: Sequence[str],
+    groups: Sequence[str],
+    fractions: Sequence[float],
+    names: Sequence[str],
+    seed: int,
+    drawn: Sequence[bool] | None,
+    judged: int,
 ) -> list[int]:
-    """Return for each image the part (0 …) that its group goes to, of parts with these shares and names."""
+    """Return for each image the part (0 …) that its group goes to, of parts with these shares and names.
+
+    Each of the first `judged` parts should have an image that is `drawn`.
+    """
     members: dict[str, Counter] = defaultdict(Counter)
     for label, group in zip(labels, groups, strict=True):
         members[group][label] += 1
@@ -53,8 +71,12 @@ def _divide(
     wanted = {label: _quota(count, fractions) for label, count in sorted(Counter(labels).items())}
     rng = np.random.default_rng(seed)
     is_single = all(sum(counts.values()) == 1 for counts in members.values())
-    attempts = [_assign(members, wanted, rng) for _ in range(1 if is_single else ATTEMPTS)]
-    parts, missing, _ = min(attempts, key=lambda attempt: attempt[1:])
+    with_mask = {group for group, mask in zip(groups, drawn or [False] * len(groups), strict=True) if mask}
+    for spread in ((), with_mask):
+        attempts = [_assign(members, wanted, rng, spread, judged) for _ in range(1 if is_single else ATTEMPTS)]
+        parts, missing, _ = min(attempts, key=lambda attempt: attempt[1:])
+        if len({parts[group] for group in with_mask if parts[group] < judged}) == min(judged, len(with_mask)):
+            break  # masks are where they are needed, mostly by themselves
     if missing:
         raise DataError(
             f"no split brings every class to {_listed(names)} ({missing} are missing somewhere): "
@@ -76,11 +98,20 @@ def _quota(count: int, fractions: Sequence[float]) -> np.ndarray:
 
 
 def _assign(
-    members: Mapping[str, Counter], wanted: Mapping[str, np.ndarray], rng: np.random.Generator
+    members: Mapping[str, Counter],
+    wanted: Mapping[str, np.ndarray],
+    rng: np.random.Generator,
+    spread: Collection[str],
+    judged: int,
 ) -> tuple[dict[str, int], int, float]:
-    """Assign every group once; return group → part, how many (class, part) pairs stayed empty, and the misfit."""
+    """Assign every group once; return group → part, how many (class, part) pairs stayed empty, and the misfit.
+
+    The groups to `spread` come first, and the first of them to those of the first `judged` parts that have none yet.
+    """
     names = sorted(members)
-    order = sorted((names[i] for i in rng.permutation(len(names))), key=lambda name: -sum(members[name].values()))
+    order = [names[i] for i in rng.permutation(len(names))]
+    order.sort(key=lambda name: (name not in spread, -sum(members[name].values())))
+    bare = np.arange(len(next(iter(wanted.values())))) < judged
     lacking = {label: quota.copy() for label, quota in wanted.items()}
     seen = {label: np.zeros(len(quota), bool) for label, quota in wanted.items()}
     left = Counter(label for counts in members.values() for label in counts)
@@ -92,7 +123,10 @@ def _assign(
         for label in counts:
             if left[label] <= np.count_nonzero(~seen[label]):  # its last groups must fill the sides without it
                 need = need + 1e6 * ~seen[label]
+        if name in spread:
+            need = need + 1e3 * bare
         side = int(np.argmax(need))
+        bare[side] &= name not in spread
         sides[name] = side
         for label, number in counts.items():
             lacking[label][side] -= number

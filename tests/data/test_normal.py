@@ -1,0 +1,18 @@
+import pytest
+
+from defectdistill.data.normal import is_normal
+
+NORMAL = ["good", "OK", "Normal", "MT_Free", "no_defect", "NODefect_images", "non-defective", "defect-free",
+          "Good Welding", "Negative", "uncracked", "Non-cracked", "without scratches", "steel ok"]  # fmt: skip
+DEFECTS = ["dent", "not_ok", "NOK", "no good", "non ok", "abnormal", "fine_scratch", "Bad Welding", "Defect_images",
+           "free_edge", "no_solder", "goods", "okra", "notch"]  # fmt: skip
+
+
+@pytest.mark.parametrize("name", NORMAL)
+def test_names_that_say_that_nothing_is_wrong(name):
+    assert is_normal(name)
+
+
+@pytest.mark.parametrize("name", DEFECTS)
+def test_names_of_defects_and_of_doubt(name):
+    assert not is_normal(name)
