@@ -33,7 +33,7 @@ class Prepare(Section):
     masks: Literal["auto", "given", "threshold", "given_else_threshold", "none"]
     mask_coding: Literal["auto", "binary", "zero_one", "grey", "labels", "palette", "colours"]
     mask_table: dict[str, int | list[int]] | None
-    normal_classes: Literal["auto"] | list[Name]
+    normal_classes: list[Name] | None
     protocol: Literal["grouped", "given", "random", "after_augmentation"]
     val_fraction: Annotated[float, Field(gt=0, lt=1)]
     test_fraction: Annotated[float, Field(gt=0, lt=1)]

@@ -81,7 +81,7 @@ def test_prepare_gives_back_what_was_drawn(collection, tmp_path):
     ingested(tmp_path, collection.folder)
     summary = prepare(
         tmp_path / "raw", tmp_path / "prepared", size=32, resize="squash", masks="given", mask_coding="auto",
-        mask_table=None, normal_classes="auto", fractions=(0.5, 0.25, 0.25), seed=0, near_duplicates=False,
+        mask_table=None, normal_classes=None, fractions=(0.5, 0.25, 0.25), seed=0, near_duplicates=False,
     )  # fmt: skip
     assert summary["masks"]["coding"] == "binary"
     seen = 0

@@ -23,7 +23,7 @@ from defectdistill.evaluation.leak_check import find_leaks
 
 SETTINGS = {
     "size": 64, "resize": "squash", "masks": "given_else_threshold", "mask_coding": "auto", "mask_table": None,
-    "normal_classes": "auto", "fractions": (0.6, 0.2, 0.2), "seed": 0, "near_duplicates": True,
+    "normal_classes": None, "fractions": (0.6, 0.2, 0.2), "seed": 0, "near_duplicates": True,
 }  # fmt: skip
 
 

@@ -19,7 +19,7 @@ CLASSES = ("dent", "good", "scratch")
 COLOURS = {"dent": (255, 0, 0), "good": (0, 0, 0), "scratch": (0, 0, 255)}
 SETTINGS = {
     "size": 16, "resize": "squash", "masks": "given", "mask_coding": "auto", "mask_table": None,
-    "normal_classes": "auto", "fractions": (0.7, 0.15, 0.15), "seed": 0,
+    "normal_classes": None, "fractions": (0.7, 0.15, 0.15), "seed": 0,
     "near_duplicates": False,  # these photographs differ in brightness alone: copies, by that rule
 }  # fmt: skip
 

@@ -3,7 +3,6 @@
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 
@@ -41,7 +40,7 @@ class LabelMaps:
         masks: str,
         coding: str,
         table: Table | None,
-        normal: Literal["auto"] | Sequence[str],
+        normal: Sequence[str] | None,
     ):
         if resize not in MODES or masks not in SOURCES or size < 1:
             raise DataError(

@@ -2,11 +2,10 @@
 
 import re
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal
+from typing import Any
 
 from defectdistill.data.errors import DataError
 
-AUTO = "auto"
 _WORD = "good|ok|okay|normal|negatives?|free|clean|intact|healthy|passed|perfect|flawless|undamaged|uncracked"
 _DEFECT = "(?:defect|damage|fault|flaw|crack|scratch|dent|rust|corrosion|anomal|fail)"
 _NORMAL = re.compile(
@@ -22,14 +21,14 @@ def is_normal(name: str) -> bool:
     return bool(_NORMAL.match(name))
 
 
-def normal_classes(rows: Sequence[Mapping[str, str]], chosen: Literal["auto"] | Sequence[str]) -> list[str]:
-    """Return the classes without defects, in order of name: those `chosen`, or with `auto` those called so.
+def normal_classes(rows: Sequence[Mapping[str, str]], chosen: Sequence[str] | None) -> list[str]:
+    """Return the classes without defects, in order of name: those `chosen`, or with None those called so.
 
     `rows` have `label` and `mask`, '' where none is given. A class of which any photograph has a mask is not taken by
     its name: the masks say what there is to mark. Raises `DataError` for a chosen name that is no class.
     """
     classes = sorted({row["label"] for row in rows})
-    if chosen == AUTO:
+    if chosen is None:
         drawn = {row["label"] for row in rows if row["mask"]}
         return [name for name in classes if is_normal(name) and name not in drawn]
     for name in chosen:

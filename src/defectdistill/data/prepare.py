@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from tqdm import tqdm
@@ -31,7 +31,7 @@ def prepare(
     masks: str,
     mask_coding: str,
     mask_table: Table | None,
-    normal_classes: Literal["auto"] | Sequence[str],
+    normal_classes: Sequence[str] | None,
     fractions: Sequence[float],
     seed: int,
     near_duplicates: bool,
