@@ -116,3 +116,5 @@ def test_what_distilling_is_worth_over_seeds_with_fewer_labels_and_masks(ablatio
     assert "1 split, 2 seeds; each split: 5 to learn from, 4 of them with a mask" in text
     set_params(folder, {"student.epochs": 3})
     assert ran(repro(folder, WORTH)) == {"table"} | rows  # longer students have the same teachers
+    for each in (place / "rows/few_masks-0-0", folder / PROTOCOLS.parent / "after_augmentation"):
+        assert YAML_12.load(each / "params.yaml")["student"]["epochs"] == (3 if "rows" in str(each) else 2)

@@ -61,15 +61,15 @@ def test_photographs_without_a_mask_do_not_count_as_masks():
 
 
 def test_prepare_moves_them_to_the_photographs_without_a_label(tmp_path):
-    summary = run(tmp_path, label_limit=9, mask_limit=6, masks="given_else_threshold")
+    summary = run(tmp_path, label_limit=9, mask_limit=4, masks="given_else_threshold")
     assert summary["counts"]["train"] == {"dent": 3, "good": 3, "scratch": 3}
     assert summary["unlabelled"] == 1 + 12
     assert summary["protocol"] == (
         "stratified 70/15/15 by group, seed 0; at most 9 labels of training photographs kept; "
-        "at most 6 masks of training photographs kept"
+        "at most 4 masks of training photographs with defects kept"
     )
     train, _, masks = load(tmp_path, "train")
-    assert Counter(row["mask_source"] for row in train) == {"given": 6, "none": 3}
+    assert Counter(row["mask_source"] for row in train) == {"given": 7, "none": 2}  # all three of good ones
     without = np.array([row["mask_source"] == "none" for row in train])
     assert not masks[without].any()  # no threshold mask in place of what is set aside
     index, images = load(tmp_path, "unlabelled")

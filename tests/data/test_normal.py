@@ -2,10 +2,16 @@ import pytest
 
 from defectdistill.data.normal import is_normal
 
-NORMAL = ["good", "OK", "Normal", "MT_Free", "no_defect", "NODefect_images", "non-defective", "defect-free",
-          "Good Welding", "Negative", "uncracked", "Non-cracked", "without scratches", "steel ok"]  # fmt: skip
-DEFECTS = ["dent", "not_ok", "NOK", "no good", "non ok", "abnormal", "fine_scratch", "Bad Welding", "Defect_images",
-           "free_edge", "no_solder", "goods", "okra", "notch"]  # fmt: skip
+NORMAL = [
+    "good", "OK", "Normal", "MT_Free", "no_defect", "NODefect_images", "non-defective", "defect-free", "Negative",
+    "Good Welding", "uncracked", "Non-cracked", "without scratches", "steel ok", "no anomaly",
+]  # fmt: skip
+DEFECTS = [
+    "dent", "not_ok", "NOK", "no good", "non ok", "abnormal", "fine_scratch", "Bad Welding", "Defect_images", "goods",
+    "free_edge", "lead_free", "no_solder", "okra", "notch", "normal_wear", "normal crack", "Normal_with_scratch",
+    "ok-scratch", "good_bad", "ok_ng", "almost_ok", "bad normal", "dented_clean", "un-clean", "false_negative",
+    "no_crack_repair",
+]  # fmt: skip
 
 
 @pytest.mark.parametrize("name", NORMAL)

@@ -62,7 +62,7 @@ def test_without_masks_no_image_has_one_and_none_is_asked_for(tmp_path):
     summary = run(tmp_path, masks="none")
     assert summary["masks"] == {
         "coding": "none", "given": 0, "normal": 0, "threshold": 0, "none": 30, "empty_on_defect": 0,
-        "normal_classes": [], "unmarked_classes": [],
+        "normal_classes": ["good"], "unmarked_classes": [],
     }  # fmt: skip
     for side in ("train", "val", "test"):
         index, _, masks = load(tmp_path, side)
@@ -115,7 +115,7 @@ def test_arrays_index_and_summary(tmp_path):
         },
         "masks": {
             "coding": "binary", "given": 30, "normal": 0, "threshold": 0, "none": 0, "empty_on_defect": 0,
-            "normal_classes": [], "unmarked_classes": [],
+            "normal_classes": ["good"], "unmarked_classes": [],
         },
         "rejected": 0,
         "sha256": summary["sha256"],
@@ -159,10 +159,10 @@ def test_masks_that_mark_nothing_are_listed_on_defects_only(tmp_path):
 @pytest.mark.parametrize(
     ("masks", "sources"),
     [
-        ("auto", {"given", "none"}),
-        ("given", {"given", "none"}),
-        ("threshold", {"threshold"}),
-        ("given_else_threshold", {"given", "threshold"}),
+        ("auto", {"given", "normal", "none"}),
+        ("given", {"given", "normal", "none"}),
+        ("threshold", {"normal", "threshold"}),
+        ("given_else_threshold", {"given", "normal", "threshold"}),
     ],
 )
 def test_where_masks_come_from(tmp_path, masks, sources):
@@ -201,9 +201,11 @@ def test_a_class_without_defects_needs_no_masks(tmp_path, masks):
 
 
 def test_masks_say_more_than_a_name(tmp_path):
-    summary = run(tmp_path, with_mask=lambda label, number: label != "good" or number < 3)
+    summary = run(
+        tmp_path, lambda label, area: binary(label, area | (label == "good")), lambda label, number: number < 6
+    )
     assert summary["masks"]["normal_classes"] == summary["masks"]["unmarked_classes"] == []
-    assert summary["masks"]["none"] == 7
+    assert summary["masks"]["none"] == 12
 
 
 def test_a_class_without_masks_that_is_not_called_normal_is_named(tmp_path):
@@ -215,13 +217,36 @@ def test_a_class_without_masks_that_is_not_called_normal_is_named(tmp_path):
     assert summary["masks"]["normal_classes"] == ["good", "scratch"]
     assert message(summary["masks"]).startswith("good, scratch: without defects, an empty mask for 20 photographs")
     assert message(run(tmp_path / "all")["masks"]) == ""
+    assert message(run(tmp_path / "none", with_mask=lambda label, number: False, masks="none")["masks"]) == ""
+    mixed = run(tmp_path / "mixed", **only_dents, masks="given_else_threshold", size=64)["masks"]
+    assert message(mixed) == "good: without defects, an empty mask for 10 photographs that have none " + (
+        "(prepare.normal_classes)"
+    )
 
 
-@pytest.mark.parametrize("seed", range(12))
-def test_few_masks_reach_training_and_validation(tmp_path, seed):
-    summary = run(tmp_path, with_mask=lambda label, number: label == "dent" and number < 2, masks="auto", seed=seed)
+@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize("drawn", [{"dent"}, {"dent", "good"}])
+def test_few_masks_reach_training_and_validation(tmp_path, seed, drawn):
+    """The masks of good ones are black: they are there, and show nothing."""
+    summary = run(tmp_path, with_mask=lambda label, number: label in drawn and (number < 2 or label == "good"),
+                  masks="auto", seed=seed)  # fmt: skip
     assert summary["marked"] == {"train": 1, "val": 1, "test": 0}
     assert set(summary["counts"]["val"].values()) == {2}
+    assert summary["masks"]["normal_classes"] == ["good"]
+
+
+def test_masks_that_show_nothing_are_none(tmp_path):
+    summary = run(tmp_path, with_mask=lambda label, number: label == "good", size=64, masks="auto")
+    assert (summary["masks"]["coding"], summary["masks"]["threshold"], summary["masks"]["normal"]) == ("none", 20, 10)
+
+
+def test_fewer_masks_are_fewer_of_defects(tmp_path):
+    for drawn in (lambda label, number: label != "good", lambda label, number: False):
+        folder = tmp_path / str(drawn("dent", 0))
+        run(folder, with_mask=drawn, masks="auto", size=64, mask_limit=4)
+        sources = {row["name"]: row["mask_source"] for row in load(folder, "train")[0]}
+        assert {source for name, source in sources.items() if name.startswith("good")} == {"normal"}
+        assert sum(source in ("given", "threshold") for source in sources.values()) == 4
 
 
 def test_a_padded_border_is_never_a_mark(tmp_path):

@@ -53,6 +53,26 @@ def test_folds_follow_the_protocol(protocol):
     assert sides == fold_split(labels, units, 4, 2, 1)
 
 
+@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize("settings", [{}, {"folds": 3, "fold": 1}, {"protocol": "given"}, {"protocol": "random"}])
+def test_few_masks_reach_training_and_validation(settings, seed):
+    rows = [row | {"split": "train" if row["group"][-1] != "0" else "test"} for row in photographs(of_each=1)]
+    drawn = {"dent/1-0.png", "dent/2-0.png", "dent/3-0.png"}
+    divided, sides = divide(
+        rows, **{"protocol": "grouped", "fractions": FRACTIONS, "seed": seed, "drawn": drawn} | settings
+    )
+    assert {"train", "val"} <= {side for row, side in zip(divided, sides, strict=True) if row["name"] in drawn}
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_a_given_split_moves_only_where_masks_must(seed):
+    rows = [row | {"split": "train"} for row in photographs(of_each=1)]
+    plain = divide(rows, "given", FRACTIONS, seed)[1]
+    for few in ({row["name"] for row in rows[:9]}, {row["name"] for row in rows[3:6]}):
+        reached = {side for row, side in zip(rows, plain, strict=True) if row["name"] in few}
+        assert (divide(rows, "given", FRACTIONS, seed, drawn=few)[1] == plain) == (reached == {"train", "val"})
+
+
 def test_a_given_test_split_is_kept_and_the_rest_divided_by_group():
     rows = photographs()
     for row in rows:

@@ -62,6 +62,41 @@ def test_over_all_folds_every_image_is_tested_once_and_validated_once(folds):
 
 
 @pytest.mark.parametrize("seed", range(12))
+@pytest.mark.parametrize("count", [1, 2, 3, 5])
+def test_few_masks_reach_training_then_validation_then_test(seed, count):
+    labels, groups = ["a"] * 20 + ["b"] * 20, [str(number) for number in range(40)]
+    few = [number >= 40 - count for number in range(40)]
+    sides = grouped_split(labels, groups, FRACTIONS, seed, few)
+    reached = {side for side, mask in zip(sides, few, strict=True) if mask}
+    assert reached == set(SIDES[: min(count, 3)])
+    assert counted(labels, sides) == {"a": (14, 3, 3), "b": (14, 3, 3)}
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_of_large_groups_with_masks_a_small_one_is_taken_where_it_fits(seed):
+    groups = ["x"] * 12 + ["y"] * 10 + ["z"] + [str(number) for number in range(17)]
+    masks = [group in "xyz" for group in groups]
+    sides = grouped_split(["a"] * 40, groups, FRACTIONS, seed, masks)
+    assert Counter(sides) == {"train": 28, "val": 6, "test": 6}
+    assert {side for side, mask in zip(sides, masks, strict=True) if mask} >= {"train", "val"}
+
+
+def test_masks_never_make_a_split_impossible():
+    rng, refused = np.random.default_rng(1), 0
+    for seed in range(60):
+        labels = [str(label) for label in rng.integers(0, 3, 30)]
+        groups = [str(group) for group in rng.integers(0, 9, 30)]
+        masks = [group in ("0", "1") for group in groups]
+        try:
+            grouped_split(labels, groups, FRACTIONS, seed)
+        except DataError:
+            refused += 1
+            continue
+        grouped_split(labels, groups, FRACTIONS, seed, masks)
+    assert refused < 50  # most were divided, with and without
+
+
+@pytest.mark.parametrize("seed", range(12))
 def test_few_masks_are_in_every_fold_and_where_they_suffice_nothing_moves(seed):
     labels, groups = ["a"] * 20 + ["b"] * 20, [str(number) for number in range(40)]
     few = [number in (3, 4, 21, 30) for number in range(40)]

@@ -61,7 +61,7 @@ def trainings(tmp_path):
         student = build_student("small_cnn_3", 3)
         checkpoint.save(folder, student.state_dict(), classifier_config("small_cnn_3", CLASSES, 32, "pad"))
     (tmp_path / "row-1/metrics/distill").mkdir(parents=True)
-    (tmp_path / "row-1/metrics/distill/hint.csv").write_text("epoch,val_hint\n0,0.5\n1,0.25\n2,0.3\n")
+    (tmp_path / "row-1/metrics/distill/hint.csv").write_text("epoch,val_hint,kept\n0,0.5,0\n1,0.25,0\n2,0.3,1\n")
     return tmp_path
 
 
@@ -78,7 +78,7 @@ def test_a_training_is_asked_of_both_splits_and_the_losses_of_distilling(trainin
     assert first.beside["parameters"] == own / 1e6
     assert first.beside["train_accuracy"] in (0, 0.25, 0.5, 0.75, 1)
     assert "hint_loss" not in first.beside
-    assert second.beside["hint_loss"] == 0.25  # the epoch that was kept
+    assert second.beside["hint_loss"] == 0.3  # of the epoch that was kept
     assert second.beside["soft_loss"] > 0
     both = joined([second, second])
     assert both.probs.shape == (2, 6, 3)

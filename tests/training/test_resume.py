@@ -72,15 +72,16 @@ def train(make, folder, kill_after=None, patience=EPOCHS, on_epoch=lambda row: N
     return task.state_dict(), (folder / "history.csv").read_bytes()
 
 
+@pytest.mark.parametrize("patience", [EPOCHS, None])
 @pytest.mark.parametrize("make", [segmentation, classification, weighted, with_dropout])
-def test_a_restarted_training_ends_in_the_same_bytes(make, tmp_path):
-    weights, history = train(make, tmp_path / "whole")
+def test_a_restarted_training_ends_in_the_same_bytes(make, patience, tmp_path):
+    weights, history = train(make, tmp_path / "whole", patience=patience)
     for kill_after in range(EPOCHS - 1):
         folder = tmp_path / str(kill_after)
         with pytest.raises(Killed):
-            train(make, folder, kill_after)
+            train(make, folder, kill_after, patience)
         seen = []
-        again, rows = train(make, folder, on_epoch=seen.append)
+        again, rows = train(make, folder, patience=patience, on_epoch=seen.append)
         assert rows == history
         assert all(torch.equal(value, weights[key]) for key, value in again.items())
         assert [row["epoch"] for row in seen] == list(range(EPOCHS))  # the earlier ones again, for the tracking

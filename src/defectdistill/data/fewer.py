@@ -5,7 +5,7 @@ a label are worth. Validation and test are left alone.
 """
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 import numpy as np
 
@@ -49,18 +49,20 @@ def set_aside(
     mask_limit: int | None,
     seed: int,
     given: bool,
+    normal: Collection[str] = (),
 ) -> tuple[list[Row], list[str], list[Row]]:
     """Return the labelled rows and their sides, and the training rows that lose their label.
 
     Of the training rows that keep their label and have a mask all but `mask_limit` get the key `NO_MASK`. Where masks
-    are `given` and there are any, those count; where all come by threshold, every row has one. Raises `DataError` as
-    `kept`.
+    are `given` and there are any, those count; where all come by threshold, every row has one. Photographs of `normal`
+    classes have nothing to mark, and do not count. Raises `DataError` as `kept`.
     """
     train = [position for position, side in enumerate(sides) if side == "train"]
     labels = kept([rows[position] for position in train], label_limit, "label_limit", seed)
     lost = {position for position, keeps in zip(train, labels, strict=True) if not keeps}
     train = [position for position in train if position not in lost]
-    masked = [position for position in train if given and rows[position]["mask"]] or train
+    marked = [position for position in train if rows[position]["label"] not in normal]
+    masked = [position for position in marked if given and rows[position]["mask"]] or marked
     masks = kept([rows[position] for position in masked], mask_limit, "mask_limit", seed)
     bare = {position for position, keeps in zip(masked, masks, strict=True) if not keeps}
     left = [position for position in range(len(rows)) if position not in lost]
@@ -70,6 +72,9 @@ def set_aside(
 
 def in_words(label_limit: int | None, mask_limit: int | None) -> str:
     """Return what is set aside, to follow the protocol's words; '' for nothing."""
-    parts = [(label_limit, "labels"), (mask_limit, "masks")]
-    said = [f"at most {limit} {what} of training photographs kept" for limit, what in parts if limit is not None]
+    parts = [
+        (label_limit, "labels of training photographs"),
+        (mask_limit, "masks of training photographs with defects"),
+    ]
+    said = [f"at most {limit} {what} kept" for limit, what in parts if limit is not None]
     return "".join(f"; {words}" for words in said)

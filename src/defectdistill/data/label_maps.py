@@ -1,7 +1,7 @@
 """Makes the label map of each image of a set: from its mask, by threshold, or empty, and keeps count of which."""
 
-from collections import Counter
-from collections.abc import Sequence
+from collections import Counter, deque
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -16,8 +16,8 @@ from defectdistill.data.tables import inside
 from defectdistill.data.threshold_mask import threshold_mask
 
 # Where label maps come from: given masks alone, the paper's threshold alone, the threshold for each image without a
-# mask, or nowhere. `auto` is `given`, and `threshold` where the set has no mask at all: what a rule marks is not what a
-# person marks, and teaches something else.
+# mask, or nowhere. `auto` is `given`, and `threshold` where no mask of the set shows anything: what a rule marks is not
+# what a person marks, and teaches something else.
 SOURCES = ("auto", "given", "threshold", "given_else_threshold", "none")
 GIVEN, THRESHOLD = ("auto", "given", "given_else_threshold"), ("threshold", "given_else_threshold")
 
@@ -27,7 +27,8 @@ class LabelMaps:
 
     `rows` are those of `ingest.write_raw`, all with a label; `masks` one of `SOURCES`; `coding` is `auto`, detected
     over all masks of the set, or one of `masks.CODINGS`. `classes` are the labels in order of name; of those that are
-    `normal`, as in `normal_classes`, an image without a mask has an empty one.
+    `normal`, as in `normal_classes`, an image without a mask has an empty one. `drawn` are the names of the images of
+    which a mask is read that shows anything.
     Raises `DataError` for an unknown setting or a table that does not fit.
     """
 
@@ -50,18 +51,19 @@ class LabelMaps:
         if coding not in ("auto", *CODINGS):
             raise DataError(f"prepare.mask_coding={coding!r} is unknown; use auto, {', '.join(CODINGS)}")
         given = [row for row in rows if row["mask"] and masks in GIVEN]
-        if masks == "auto":
-            masks = "given" if given else "threshold"
         self.raw, self.size, self.resize, self.masks = raw, size, resize, masks
         self.classes = sorted({row["label"] for row in rows})
-        self.normal = normal_classes(rows, normal)
-        self.bare = sorted(set(self.classes) - set(self.normal) - {row["label"] for row in given}) if given else []
-        if not given:
-            coding = "none"
-        elif coding == "auto":
-            coding = detect_coding((self._decode(row) for row in given), len(self.classes), table)
-        self.coding = coding
-        self.table = resolve_table(table, self.classes, coding)
+        self.drawn: set[str] = set()
+        shown = self._read(given)
+        found = detect_coding(shown, len(self.classes), table) if coding == "auto" else coding
+        deque(shown, maxlen=0)  # all are read, where a coding is forced too
+        if masks == "auto":
+            self.masks = "given" if self.drawn else "threshold"
+        self.coding = found if given and self.masks in GIVEN else "none"
+        self.table = resolve_table(table, self.classes, self.coding)
+        labels = {row["label"] for row in rows if row["name"] in self.drawn}
+        self.normal = normal_classes(self.classes, labels, normal)
+        self.unmarked = sorted({*self.classes} - {*self.normal} - labels) if self.masks == "given" else []
         self._sources: Counter[str] = Counter()
         self._empty: list[tuple[str, str]] = []
         self._marked: Counter[str] = Counter()
@@ -99,7 +101,7 @@ class LabelMaps:
         """
         sources = {source: self._sources[source] for source in ("given", "normal", "threshold", "none")}
         masks = {"coding": self.coding, **sources, "empty_on_defect": len(self.empty_on_defect())}
-        masks |= {"normal_classes": self.normal, "unmarked_classes": self.bare}
+        masks |= {"normal_classes": self.normal, "unmarked_classes": self.unmarked}
         return {"classes": self.classes, "size": self.size, "resize": self.resize, "masks": masks}
 
     def check(self) -> None:
@@ -115,13 +117,13 @@ class LabelMaps:
             )
 
     def _source(self, row: dict[str, str]) -> str:
-        if NO_MASK in row or self.masks == "none":
+        if self.masks == "none":
             return "none"
-        if row["mask"] and self.masks in GIVEN:
+        if row["mask"] and self.masks in GIVEN and NO_MASK not in row:
             return "given"
         if row["label"] in self.normal:
             return "normal"
-        return "threshold" if self.masks in THRESHOLD else "none"
+        return "threshold" if self.masks in THRESHOLD and NO_MASK not in row else "none"
 
     def _from_given(self, row: dict[str, str], index: int) -> np.ndarray:
         label_map = to_label_map(self._decode(row), self.coding, index, self.table, row["name"])
@@ -132,6 +134,13 @@ class LabelMaps:
         else:
             self._empty.append((row["name"], row["label"]))
         return resize_mask(label_map, self.size, self.resize)
+
+    def _read(self, rows: list[dict[str, str]]) -> Iterator[MaskImage]:
+        for row in rows:
+            mask = self._decode(row)
+            if mask.brightness().any():
+                self.drawn.add(row["name"])
+            yield mask
 
     def _decode(self, row: dict[str, str]) -> MaskImage:
         return decode_mask(inside(self.raw, row["mask"]).read_bytes())

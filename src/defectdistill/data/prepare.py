@@ -64,8 +64,9 @@ def prepare(
         row["group"] = group
     unlabelled = [row for row in rows if not row["label"]]
     with _naming(copies.summary()):
-        labelled, sides = divide(labelled, protocol, fractions, seed, folds, fold)
-    labelled, sides, lost = set_aside(labelled, sides, label_limit, mask_limit, seed, masks in GIVEN)
+        labelled, sides = divide(labelled, protocol, fractions, seed, folds, fold, label_maps.drawn)
+    given = label_maps.masks in GIVEN
+    labelled, sides, lost = set_aside(labelled, sides, label_limit, mask_limit, seed, given, label_maps.normal)
     unlabelled = sorted(unlabelled + lost, key=lambda row: row["name"])
     marked = {}
     with tqdm(total=len(labelled) + len(unlabelled), desc="prepare", unit=" images", disable=None) as progress:
@@ -117,8 +118,9 @@ def _check_masks(marked: Mapping[str, int]) -> None:
     for side in ("train", "val"):
         if not marked[side]:
             raise DataError(
-                f"no image of the split {side!r} has a mask that shows a defect: give more masks, make them by "
-                "threshold where there is none (prepare.masks: given_else_threshold), or try another prepare.seed"
+                f"no image of the split {side!r} has a mask that shows a defect: give more masks (and keep their "
+                "labels, if prepare.label_limit is set), make them by threshold where there is none (prepare.masks: "
+                "given_else_threshold), or try another prepare.seed"
             )
 
 

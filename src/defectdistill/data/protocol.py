@@ -6,7 +6,7 @@ learned from. Scores from these two say little about new objects; the report say
 split that a data set comes with, and divides the rest by group: it is as honest as the data set is.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 import numpy as np
 
@@ -28,23 +28,24 @@ def divide(
     seed: int,
     folds: int = 0,
     fold: int = 0,
+    drawn: Collection[str] = (),
 ) -> tuple[list[Row], list[str]]:
     """Return the labelled rows, each with its `copy`, and the side of each.
 
-    `rows` have `name`, `label`, `group` and `mask`, '' where none is given; `protocol` is one of `PROTOCOLS`, the rest
-    as in `grouped_split` and, with `folds` above 0, `fold_split`; `given` takes `fractions[1]` of what is not test for
-    validation, and knows no folds. A `copy` above 0 stands for an augmented copy, which only `after_augmentation`
-    makes, under a name of its own. Raises `DataError` as these do.
+    `rows` have `name`, `label` and `group`; `protocol` is one of `PROTOCOLS`, the rest as in `grouped_split` and, with
+    `folds` above 0, `fold_split`, `drawn` by name; `given` takes `fractions[1]` of what is not test for validation, and
+    knows no folds. A `copy` above 0 stands for an augmented copy, which only `after_augmentation` makes, under a name
+    of its own. Raises `DataError` as these do.
     """
     numbers = range(COPIES + 1 if protocol == "after_augmentation" else 1)
     divided = [named(row, copy) for row in rows for copy in numbers]
     groups = [row["group" if protocol in HONEST else "name"] for row in divided]
-    labels, drawn = [row["label"] for row in divided], [bool(row["mask"]) for row in divided]
+    labels, masks = [row["label"] for row in divided], [row["name"] in drawn for row in rows for _ in numbers]
     if protocol == "given":
-        return divided, given_split(divided, labels, groups, fractions, seed)
+        return divided, given_split(divided, labels, groups, fractions, seed, masks)
     if folds:
-        return divided, fold_split(labels, groups, folds, fold, seed, drawn)
-    return divided, grouped_split(labels, groups, fractions, seed, drawn)
+        return divided, fold_split(labels, groups, folds, fold, seed, masks)
+    return divided, grouped_split(labels, groups, fractions, seed, masks)
 
 
 def given_split(
@@ -53,6 +54,7 @@ def given_split(
     groups: Sequence[str],
     fractions: Sequence[float],
     seed: int,
+    drawn: Sequence[bool],
 ) -> list[str]:
     """Return test for what the data set calls test, and divide the rest by group: `fractions[1]` of it for validation.
 
@@ -67,8 +69,8 @@ def given_split(
     share = fractions[1]
     # The third part is divided off and joined again: the split is made for three.
     parts = (1 - share, share / 2, share - share / 2)
-    drawn = [bool(rows[p]["mask"]) for p in learned]
-    sides = grouped_split([labels[p] for p in learned], [groups[p] for p in learned], parts, seed, drawn)
+    values = ([of[p] for p in learned] for of in (labels, groups))
+    sides = grouped_split(*values, parts, seed, [drawn[p] for p in learned], reach=(0, 1, 1))
     found = ["test"] * len(rows)
     for position, side in zip(learned, sides, strict=True):
         found[position] = "train" if side == "train" else "val"

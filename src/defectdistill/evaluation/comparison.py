@@ -116,9 +116,10 @@ def soft_loss(probs: np.ndarray, teacher: np.ndarray, temperature: float) -> flo
 
 
 def hint_loss(folder: Path) -> float | None:
-    """Return the hint loss on the validation split that the first stage kept; None where there was no such stage."""
+    """Return the hint loss on the validation split of what the first stage kept; None where there was no such stage."""
     history = folder / "metrics/distill/hint.csv"
-    return min(float(row["val_hint"]) for row in read_table(history)) if history.exists() else None
+    rows = read_table(history) if history.exists() else []
+    return next((float(row["val_hint"]) for row in rows if float(row["kept"])), None)
 
 
 def joined(trainings: Sequence[Answers]) -> Answers:

@@ -140,7 +140,9 @@ def fit(
     check_shares(train, validation, machine)
     watched, mode = monitor
     task.to(memory_format=torch.channels_last)
-    rows, early = History(on_epoch), EarlyStopping(watched, mode=mode, patience=patience or epochs)  # epochs: never
+    rows = History(on_epoch)
+    # Without patience never: not after as many epochs as there are, nor for a score that is no number.
+    early = EarlyStopping(watched, mode=mode, patience=patience or epochs, check_finite=patience is not None)
     best, of = (watched, mode) if patience else ("epoch", "max")
     always = {"dirpath": folder, "save_on_train_epoch_end": True, "enable_version_counter": False}
     trainer = lightning.Trainer(

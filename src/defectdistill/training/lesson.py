@@ -17,8 +17,9 @@ from defectdistill.training.student_task import StudentTask
 class Lesson:
     """A `task`, further `arrays` of each split for its batches, `more` images without a label with theirs, or None.
 
-    `monitor` is the score of the best epoch and 'min' or 'max', if not the task's own; `name` tells the lessons of one
-    course apart; `epochs` replaces the student's, if given; `begin` is called when the lessons before it are over.
+    `monitor` is the score that tells the best epoch and 'min' or 'max', if not the task's own; `name` tells the lessons
+    of one course apart; `epochs` replaces the student's, if given; `begin` is called when the lessons before it are
+    over.
     """
 
     task: StudentTask
@@ -41,7 +42,7 @@ class Lesson:
         """Train, with checkpoints in `folder`, and write the history into `metrics`: history.csv, or NAME.csv.
 
         `splits` are the folders of train and val, `settings` the keys of section `student`. A lesson that is over, of a
-        course that was killed in a later one, only loads its best weights.
+        course that was killed in a later one, only loads the weights that it kept.
         """
         self.begin()
         loading = {"batch_size": settings["batch_size"], "on_gpu": machine.on_gpu}

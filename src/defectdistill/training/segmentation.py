@@ -40,8 +40,8 @@ def segmentation_task(settings: dict, channels: int) -> "SegmentationTask":
 
 
 def warn_of_nothing_found(history: list[dict[str, float]]) -> None:
-    """Say so if no epoch of a training found a defect on the validation split."""
-    if not any(row["val_dice"] for row in history):
+    """Say so if the epoch that a training kept found no defect on the validation split."""
+    if not any(row["val_dice"] for row in history if row["kept"]):
         advice = "try more epochs, larger images, more masks"
         print(f"the teacher found no defect on the validation split: it has little to teach; {advice}", file=sys.stderr)
 

@@ -39,8 +39,8 @@ class StudentTask(lightning.LightningModule):
 
     Training batches may say how their images are to be laid (`data/dihedral.py`).
 
-    `monitor` is the score of the best epoch and 'min' or 'max', `monitor_taught` the same where a teacher takes part;
-    `map_channels` how many channels the student's own class map has, background included, 0 where it has none.
+    `monitor` is the score that tells the best epoch and 'min' or 'max', `monitor_taught` the same where a teacher takes
+    part; `map_channels` how many channels the student's own class map has, background included, 0 where it has none.
     """
 
     monitor = ("val_loss", "min")

@@ -10,7 +10,7 @@ from torch.utils.data import DataLoader
 
 @dataclass(frozen=True)
 class Teaching:
-    """A teacher about to be trained: the `task`, the `network` in it, its batches, and the score of the best epoch.
+    """A teacher about to be trained: the `task`, the `network` in it, its batches, and what tells the best epoch.
 
     `monitor` is the name of that score and 'min' or 'max'; `config` what `model.json` will hold; `channels` names what
     a segmentation network marks, [] for another one.
