@@ -74,7 +74,7 @@ def test_few_masks_reach_training_then_validation_then_test(seed, count):
 
 @pytest.mark.parametrize("seed", range(12))
 def test_of_large_groups_with_masks_a_small_one_is_taken_where_it_fits(seed):
-    groups = ["x"] * 12 + ["y"] * 10 + ["z"] + [str(number) for number in range(17)]
+    groups = ["x"] * 12 + ["y"] * 10 + ["z"] * 3 + [str(number) for number in range(15)]
     masks = [group in "xyz" for group in groups]
     sides = grouped_split(["a"] * 40, groups, FRACTIONS, seed, masks)
     assert Counter(sides) == {"train": 28, "val": 6, "test": 6}
