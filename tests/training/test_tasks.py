@@ -105,6 +105,24 @@ def test_a_segmentation_network_overfits_a_few_images():
     assert best["val_iou"] == pytest.approx(best["val_dice"] / (2 - best["val_dice"]), abs=1e-5)
 
 
+def test_photographs_without_a_mask_do_not_count_in_the_overlap_nor_whole_batches_of_them(tmp_path):
+    few = pictures() | {"masked": np.array([1, 1, 0, 1, 0, 0, 0, 0], np.float32)}
+    some = {name: array[[0, 1, 3]] for name, array in few.items()}
+    limits = {"epochs": 1, "patience": None, "seed": 0, "monitor": ("val_soft_dice", "max"), "machine": CPU}
+
+    def measured(name, validation):
+        seed_everything(0)
+        rates = SegmentationRates(1e-3, "constant", 0.0, 1)
+        task = SegmentationTask(UNet3Plus(out_channels=2, width=2), SegmentationLoss("ce_dice_image"), rates)
+        kept = {"folder": tmp_path / name, "history": tmp_path / f"{name}.csv"}
+        return fit(task, loader(some, seed=0), loader(validation), **limits, **kept)[0]
+
+    mixed, masked = measured("mixed", few), measured("masked", some)
+    for score in ("val_dice", "val_iou", "val_soft_dice"):
+        assert mixed[score] == pytest.approx(masked[score], rel=1e-4)
+    assert mixed["val_accuracy"] != masked["val_accuracy"]  # of all eight, and of three
+
+
 def test_the_loss_is_smoothed_cross_entropy():
     """Equations 7 and 8: ŷ = (1 − ε)·y + ε/K, L = −Σ ŷ log p, in fp64 NumPy."""
     logits, labels = np.random.default_rng(0).normal(size=(5, 3)), np.array([0, 2, 1, 1, 0])

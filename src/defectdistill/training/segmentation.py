@@ -83,8 +83,9 @@ class SegmentationTask(lightning.LightningModule):
             self.log("val_accuracy", self.accuracy, **EPOCH, prog_bar=True)
         masked = batch["masked"].bool()
         defect, true = defect_logits(logits)[masked].flatten(), batch["mask"][masked].flatten() > 0
-        self.dice.update(defect > 0, true)
-        self.iou.update(defect > 0, true)
+        if masked.any():  # these two do not take a batch of none
+            self.dice.update(defect > 0, true)
+            self.iou.update(defect > 0, true)
         probs = defect.sigmoid()
         area = probs.sum() + true.sum()
         self.soft_dice.update(2 * probs[true].sum() / area.clamp_min(1e-6), weight=area)  # pools over the batches
