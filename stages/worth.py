@@ -1,14 +1,13 @@
 """Score every training over splits and seeds, and set the rows of rows.csv beside each other."""
 
 import sys
-from collections.abc import Mapping
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "src"))
 
 from tqdm import tqdm
 
-from defectdistill.data.packed import read_index
+from defectdistill.data.packed import masked_in
 from defectdistill.data.tables import read_json, read_table
 from defectdistill.evaluation.gathered import load_teacher
 from defectdistill.evaluation.worth import Measured, Place, measured_student, measured_teacher, paired, test_share
@@ -39,11 +38,6 @@ def measured(row: dict[str, str], seeds: list[int]) -> dict[Place, Measured]:
     return found
 
 
-def has_mask(row: Mapping[str, str]) -> bool:
-    """Tell whether somebody drew the mask of a row of index.csv, or a rule made it."""
-    return row["mask_source"] in ("given", "threshold")
-
-
 def main() -> None:
     """Read the trainings, the teachers and the photographs of each split, write table/."""
     params, rows = load_params(place("--data") / "params.yaml"), read_table(TABLE)
@@ -54,7 +48,7 @@ def main() -> None:
         trained |= measured(row, seeds)
     pairs = [(row["row"], reference) for row in rows for reference in row["against"].split()]
     arms = [sorted(Path(arm).glob("*/data/prepared")) for arm in dict.fromkeys(row["arm"] for row in rows)]
-    masks = [[sum(map(has_mask, read_index(split / "train"))) for split in arm] for arm in arms]
+    masks = [[int(masked_in(split / "train", but="normal").sum()) for split in arm] for arm in arms]
     summaries = [read_json(split / "summary.json") for split in arms[0]]
     words = {row["row"]: row["words"] for row in rows}
     found = paired(trained, pairs, test_share(summaries))

@@ -89,9 +89,11 @@ def write_histories(folder: Path, epochs: int = 12) -> dict[str, Path]:
     for epoch in range(epochs):
         done = epoch / epochs
         row = {"epoch": epoch, "learning_rate": 1e-4 * (1 - done), "train_loss": 1.2 - done, "val_loss": 1.3 - done}
+        row["kept"] = float(epoch == epochs - 1)
         rows.append(row | {f"{part}_{name}": 0.3 + 0.6 * done for part in ("train", "val") for name in scores})
     terms = {"lambda": 0.2, "train_mse": 0.7, "val_mse": 0.8, "train_cross_entropy": 0.4, "train_distillation": 1.2}
-    teacher = [{"epoch": e, "train_loss": 0.5, "val_loss": 0.6, "val_dice": 0.7, "val_iou": 0.5} for e in range(epochs)]
+    of_teacher = {"train_loss": 0.5, "val_loss": 0.6, "val_dice": 0.7, "val_iou": 0.5}
+    teacher = [{"epoch": epoch, "kept": float(epoch == 3), **of_teacher} for epoch in range(epochs)]
     return {
         "teacher": write_rows(folder / "teacher.csv", teacher),
         "student": write_rows(folder / "student.csv", [row | terms for row in rows]),

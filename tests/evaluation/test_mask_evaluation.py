@@ -22,7 +22,7 @@ DATA = {
     "source": "strips", "synthetic": True, "classes": CLASSES, "size": 32, "resize": "squash", "divided": "grouped",
     "protocol": "stratified 60/20/20 by group, seed 0", "groups": 6, "rejected": 0, "unlabelled": 0,
     "counts": {split: {"dent": 3, "<rust>": 3} for split in ("train", "val", "test")},
-    "masks": {"coding": "labels", "given": 18, "threshold": 0, "none": 0, "empty_on_defect": 0},
+    "masks": {"coding": "labels", "given": 18, "normal": 0, "threshold": 0, "none": 0, "empty_on_defect": 0},
     "near_duplicates": {"searched": True, "sets": 0, "photographs": 0, "even": 0, "two_labels": 0, "doubtful": []},
 }  # fmt: skip
 LEAKS = {"unlabelled": False, "learned_from": 12, "test": 6, "even": 0, "pairs": []}

@@ -58,9 +58,13 @@ def labels_of(folder: Path) -> np.ndarray:
     return np.array([int(row["label"]) for row in read_index(folder)], dtype=np.int64)
 
 
-def masked_in(folder: Path) -> np.ndarray:
-    """Return which of a folder's images have a mask, whatever it shows: bool (N,); without a word of masks none has."""
-    return np.array([row.get("mask_source", "none") != "none" for row in read_index(folder)], dtype=bool)
+def masked_in(folder: Path, but: str = "none") -> np.ndarray:
+    """Return which of a folder's images have a mask, whatever it shows: bool (N,); without a word of masks none has.
+
+    Those of classes without defects, which need none, count as such, unless it is said: `but="normal"`.
+    """
+    without = {"none", but}
+    return np.array([row.get("mask_source", "none") not in without for row in read_index(folder)], dtype=bool)
 
 
 def contents(folder: Path) -> str:

@@ -54,8 +54,8 @@ def test_a_defect_changes_what_it_marks_and_hardly_anything_else(name):
 
 def test_prepare_takes_them_with_every_class_in_every_split(drawn, tmp_path):
     write_raw(drawn, tmp_path / "raw", source="strips", synthetic=True, max_pixels=10**6)
-    summary = prepare(tmp_path / "raw", tmp_path / "out", 64, "squash", "given", "labels", None, (0.5, 0.25, 0.25), 0,
-                      near_duplicates=True)  # fmt: skip
+    summary = prepare(tmp_path / "raw", tmp_path / "out", 64, "squash", "given", "labels", None, None,
+                      (0.5, 0.25, 0.25), 0, near_duplicates=True)  # fmt: skip
     assert summary["classes"] == CLASSES
     assert summary["counts"]["test"] == dict.fromkeys(CLASSES, 1)
     assert summary["near_duplicates"]["sets"] == 0  # streaks are no copies of one another

@@ -131,7 +131,8 @@ def test_its_masks_survive_ingest_and_prepare(tmp_path):
         defects[f"{number:02d}.jpg"] = {own: area(0, 0, 3, 6), 1 + own % 4: area(3, int(rng.integers(8)), 2, 2)}
     root = write(tmp_path / "set", APART, defects)
     write_raw(iter(read(root)), tmp_path / "raw", "severstal", synthetic=False, max_pixels=10**6)
-    prepare(tmp_path / "raw", tmp_path / "prepared", 32, "squash", "given", "auto", None, (0.7, 0.15, 0.15), 0, False)
+    settings = {"fractions": (0.7, 0.15, 0.15), "seed": 0, "near_duplicates": False}
+    prepare(tmp_path / "raw", tmp_path / "prepared", 32, "squash", "given", "auto", None, None, **settings)
     names = sorted(CLASSES)
     masks = np.load(tmp_path / "prepared/train/masks.npy")
     rows = (tmp_path / "prepared/train/index.csv").read_text().splitlines()[1:]
