@@ -36,9 +36,7 @@ def main() -> None:
         run.log_artifacts(SHEET)
         run.log_artifacts(PREPARED / TABLE)
     print(f"masks read as {summary['masks']['coding']}; {summary['protocol']}: {summary['counts']}")
-    if words := message_of_masks(summary["masks"]):
-        print(words)
-    print(message(summary["near_duplicates"]))
+    print(*filter(None, [message_of_masks(summary["masks"]), message(summary["near_duplicates"])]), sep="\n")
     if summary["divided"] in ("random", "after_augmentation"):
         print(f"WARNING: the scores will flatter (prepare.protocol: {summary['divided']}); see the report")
 

@@ -123,5 +123,5 @@ def draw(path: Path, trained: Mapping[Place, Measured], found: Sequence[Paired],
         labels = [f"{words[pair.row]}\nless {words[pair.reference]}" for pair in shown]
         below.set_yticks(range(len(shown)), labels, fontsize=8)
         below.set_ylim(len(shown) - 0.5, -0.5)
-        below.xaxis.set_major_locator(MaxNLocator(nbins=6))
+        below.xaxis.set_major_locator(MaxNLocator(nbins=5))
         below.set_title("Paired difference of macro-F1, 95 % interval")
