@@ -213,6 +213,8 @@ def test_a_class_without_masks_that_is_not_called_normal_is_named(tmp_path):
     summary = run(tmp_path, **only_dents, normal_classes=[])
     assert summary["masks"]["unmarked_classes"] == ["good", "scratch"]
     assert "prepare.normal_classes: [good, scratch]" in message(summary["masks"])
+    black = run(tmp_path / "black", with_mask=lambda label, number: label != "scratch", normal_classes=[])
+    assert black["masks"]["unmarked_classes"] == ["scratch"]  # good ones have masks, which are empty
     summary = run(tmp_path / "said", **only_dents, normal_classes=["scratch", "good"])
     assert summary["masks"]["normal_classes"] == ["good", "scratch"]
     assert message(summary["masks"]).startswith("good, scratch: without defects, an empty mask for 20 photographs")

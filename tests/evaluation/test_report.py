@@ -153,7 +153,7 @@ def test_says_what_the_data_are(evil):
     text = " ".join(Page(evil).text.split())
     for words in (
         "stratified by class, 70 / 15 / 15", "2 files, with the reasons in rejected.csv", "0/255",
-        "80 given, 4 empty since fine is without defects, 7 made by threshold, 3 images without; "
+        "80 given, 4 empty (without defects: fine), 7 made by threshold, 3 images without; "
         "1 given for a defect but empty",
         "3 images, only predicted on", "4 test images",
         "on the 3 test images that have a mask or are of a class without defects",

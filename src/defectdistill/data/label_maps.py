@@ -63,7 +63,8 @@ class LabelMaps:
         self.table = resolve_table(table, self.classes, self.coding)
         labels = {row["label"] for row in rows if row["name"] in self.drawn}
         self.normal = normal_classes(self.classes, labels, normal)
-        self.unmarked = sorted({*self.classes} - {*self.normal} - labels) if self.masks == "given" else []
+        without = {*self.classes} - {*self.normal} - {row["label"] for row in given}
+        self.unmarked = sorted(without) if self.masks == "given" else []
         self._sources: Counter[str] = Counter()
         self._empty: list[tuple[str, str]] = []
         self._marked: Counter[str] = Counter()
@@ -97,7 +98,7 @@ class LabelMaps:
         """Return `classes`, `size`, `resize` and `masks`.
 
         These are the coding, the label maps by source, the number of `empty_on_defect`, the `normal_classes`, and as
-        `unmarked_classes` those others of which no image has a mask where images of others have.
+        `unmarked_classes` those others of which no image has a mask, empty or not, where images of others have.
         """
         sources = {source: self._sources[source] for source in ("given", "normal", "threshold", "none")}
         masks = {"coding": self.coding, **sources, "empty_on_defect": len(self.empty_on_defect())}

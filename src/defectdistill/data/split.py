@@ -77,7 +77,7 @@ def _divide(
     is_single = all(sum(counts.values()) == 1 for counts in members.values())
     with_mask = {group for group, mask in zip(groups, drawn or [False] * len(groups), strict=True) if mask}
     found = []
-    for led in (0, needed, len(reach)):
+    for led in sorted({0, needed, max(reach) + 1}):
         for _ in range(1 if is_single else ATTEMPTS):
             parts, missing, misfit = _assign(members, wanted, rng, with_mask if led else (), np.asarray(reach), led)
             reached = {reach[parts[group]] for group in with_mask}
