@@ -68,13 +68,7 @@ def prepare(
     given = label_maps.masks in GIVEN
     labelled, sides, lost = set_aside(labelled, sides, label_limit, mask_limit, seed, given, label_maps.normal)
     unlabelled = sorted(unlabelled + lost, key=lambda row: row["name"])
-    marked = {}
-    with tqdm(total=len(labelled) + len(unlabelled), desc="prepare", unit=" images", disable=None) as progress:
-        for name in SIDES:
-            chosen = [row for row, side in zip(labelled, sides, strict=True) if side == name]
-            marked[name] = _write_side(chosen, raw, output / name, label_maps, seed, progress)
-        held_out = {row["group"]: side for row, side in zip(labelled, sides, strict=True) if side != "train"}
-        _write_unlabelled(unlabelled, held_out, raw, output / "unlabelled", size, resize, progress)
+    marked = _write_arrays(labelled, sides, unlabelled, raw, output, label_maps, seed)
     label_maps.check()
     if masks != "none":
         _check_masks(marked)
@@ -129,6 +123,26 @@ def _counts(rows: list[dict[str, str]], sides: Sequence[str]) -> dict[str, dict[
     return {side: {label: counts[side, label] for label in sorted({row["label"] for row in rows})} for side in SIDES}
 
 
+def _write_arrays(
+    labelled: list[dict[str, str]],
+    sides: Sequence[str],
+    unlabelled: list[dict[str, str]],
+    raw: Path,
+    output: Path,
+    label_maps: LabelMaps,
+    seed: int,
+) -> dict[str, int]:
+    """Write all splits and the images without a label; return by split how many masks of it show a defect."""
+    marked = {}
+    with tqdm(total=len(labelled) + len(unlabelled), desc="prepare", unit=" images", disable=None) as progress:
+        for name in SIDES:
+            chosen = [row for row, side in zip(labelled, sides, strict=True) if side == name]
+            marked[name] = _write_side(chosen, raw, output / name, label_maps, seed, progress)
+        held_out = {row["group"]: side for row, side in zip(labelled, sides, strict=True) if side != "train"}
+        _write_unlabelled(unlabelled, held_out, raw, output / "unlabelled", label_maps, progress)
+    return marked
+
+
 def _write_side(
     rows: list[dict[str, str]], raw: Path, folder: Path, label_maps: LabelMaps, seed: int, progress: tqdm
 ) -> int:
@@ -155,14 +169,14 @@ def _write_unlabelled(
     held_out: Mapping[str, str],
     raw: Path,
     folder: Path,
-    size: int,
-    resize: str,
+    label_maps: LabelMaps,
     progress: tqdm,
 ) -> None:
     folder.mkdir(parents=True, exist_ok=True)
+    size = label_maps.size
     images = create_array(folder / "images.npy", np.uint8, (len(rows), size, size, 3))
     for position, row in enumerate(rows):
-        images[position] = resize_image(decode_image(inside(raw, row["image"]).read_bytes()), size, resize)
+        images[position] = resize_image(decode_image(inside(raw, row["image"]).read_bytes()), size, label_maps.resize)
         progress.update()
     index = [(row["name"], row["group"], held_out.get(row["group"], "")) for row in rows]
     write_table(folder / "index.csv", ("name", "group", "held_out"), index)

@@ -5,7 +5,6 @@ in the same bytes.
 """
 
 import csv
-import io
 import logging
 import math
 import warnings
@@ -16,12 +15,11 @@ from typing import Any
 import lightning
 import torch
 from lightning.pytorch.callbacks import Callback, EarlyStopping, ModelCheckpoint, TQDMProgressBar
-from lightning.pytorch.plugins import TorchCheckpointIO
 from torch.utils.data import DataLoader
 
-from defectdistill.files import replacing
 from defectdistill.training.compute import Machine
 from defectdistill.training.distributed import layer_sync
+from defectdistill.training.restart import Restartable, WholeCheckpoints
 
 logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)  # no advertisements in a stage's output
 # Batches come out of memory-mapped arrays whole: worker processes would only copy them.
@@ -74,40 +72,6 @@ class History(Callback):
             self.on_epoch(row)
 
 
-class Restartable(Callback):
-    """What Lightning's checkpoints leave out: the state of the random numbers, and that a training had stopped early.
-
-    Every epoch begins with its own seed, so that dropout in the tenth does not depend on whether the ninth ran in the
-    same process.
-    """
-
-    def __init__(self, seed: int, early: EarlyStopping):
-        self.seed, self.early = seed, early
-
-    def on_train_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
-        """Stop again at once where the killed training had stopped and was about to finish."""
-        trainer.should_stop = self.early.wait_count >= self.early.patience
-
-    def on_train_batch_start(
-        self, trainer: lightning.Trainer, pl_module: lightning.LightningModule, batch: Any, batch_idx: int
-    ) -> None:
-        """Seed the epoch at its first batch: whether its loader has drawn a number before differs after a restart."""
-        if batch_idx == 0:
-            torch.manual_seed(self.seed + trainer.current_epoch)
-
-
-class WholeCheckpoints(TorchCheckpointIO):
-    """Writes a checkpoint whole or not at all (Lightning's own way is no single step where /tmp is another disk)."""
-
-    def save_checkpoint(self, checkpoint: dict[str, Any], path: str, storage_options: Any = None) -> None:
-        """Write beside the earlier file, then take its place."""
-        Path(path).parent.mkdir(parents=True, exist_ok=True)
-        content = io.BytesIO()
-        torch.save(checkpoint, content)  # into memory: torch would not say that a disk is full
-        with replacing(Path(path)) as beside:
-            beside.write_bytes(content.getbuffer())
-
-
 def seed_everything(seed: int) -> None:
     """Seed Python, NumPy and torch: call it before the model is built."""
     lightning.seed_everything(seed, verbose=False)
@@ -145,28 +109,15 @@ def fit(
     early = EarlyStopping(watched, mode=mode, patience=patience or epochs, check_finite=patience is not None)
     best, of = (watched, mode) if patience else ("epoch", "max")
     always = {"dirpath": folder, "save_on_train_epoch_end": True, "enable_version_counter": False}
-    trainer = lightning.Trainer(
-        max_epochs=epochs,
-        accelerator=machine.accelerator,
-        devices=machine.devices,
-        num_nodes=machine.nodes,
-        strategy="ddp" if machine.processes > 1 else "auto",
-        plugins=[WholeCheckpoints(), *([layer_sync(machine.accelerator)] if machine.processes > 1 else [])],
-        use_distributed_sampler=False,  # the loaders share out their batches
-        precision=PRECISIONS[machine.precision],
-        callbacks=[
-            rows,
-            early,
-            Restartable(seed, early),
-            TQDMProgressBar(refresh_rate=10),
-            ModelCheckpoint(filename=KEPT, monitor=best, mode=of, save_weights_only=True, **always),
-            ModelCheckpoint(filename=RESUME, **always),  # after the other, so that it knows of it
-        ],
-        deterministic="warn",
-        logger=False,
-        enable_model_summary=False,
-        num_sanity_val_steps=0,
-    )
+    callbacks = [
+        rows,
+        early,
+        Restartable(seed, early),
+        TQDMProgressBar(refresh_rate=10),
+        ModelCheckpoint(filename=KEPT, monitor=best, mode=of, save_weights_only=True, **always),
+        ModelCheckpoint(filename=RESUME, **always),  # after the other, so that it knows of it
+    ]
+    trainer = trainer_on(machine, epochs, callbacks)
     begun = folder / f"{RESUME}.ckpt"
     trainer.fit(task, train, validation, ckpt_path=begun if begun.exists() else None, weights_only=True)
     if trainer.is_global_zero:
@@ -176,6 +127,26 @@ def fit(
         write_history(history, rows.rows)
     task.eval()
     return rows.rows
+
+
+def trainer_on(machine: Machine, epochs: int, callbacks: list[Callback]) -> lightning.Trainer:
+    """Return Lightning's trainer for the machine, with what holds for every training here."""
+    several = machine.processes > 1
+    return lightning.Trainer(
+        max_epochs=epochs,
+        accelerator=machine.accelerator,
+        devices=machine.devices,
+        num_nodes=machine.nodes,
+        strategy="ddp" if several else "auto",
+        plugins=[WholeCheckpoints(), *([layer_sync(machine.accelerator)] if several else [])],
+        use_distributed_sampler=False,  # the loaders share out their batches
+        precision=PRECISIONS[machine.precision],
+        callbacks=callbacks,
+        deterministic="warn",
+        logger=False,
+        enable_model_summary=False,
+        num_sanity_val_steps=0,
+    )
 
 
 def check_shares(train: DataLoader, validation: DataLoader, machine: Machine) -> None:
