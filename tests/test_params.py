@@ -62,6 +62,7 @@ def test_pipelines_with_parameters_of_their_own_have_valid_ones(path):
         ({"prepare__folds": 5, "prepare__fold": 5}, r"prepare: fold = 5 of folds = 5: expected 0 to 4"),
         ({"prepare__fold": 1}, r"prepare: fold = 1 of folds = 0: expected 0 to 0"),
         ({"prepare__masks": "guess"}, r"prepare\.masks = 'guess': .*'given_else_threshold'"),
+        ({"teacher__batch_size": 1}, r"teacher\.batch_size = 1: .*greater than or equal to 2"),
         ({"teacher__weights": "imagenet"}, "teacher: encoder plain has no ImageNet weights"),
         ({"student__warmup": 20}, r"student: warmup = .* must be smaller than epochs"),
         ({"student__lr": float("inf")}, r"student\.lr = inf: .*finite"),

@@ -19,7 +19,7 @@ class UNet3PlusTeacher(Section):
     lr: Positive
     schedule: Literal["constant", "cosine"]
     weight_decay: NotNegative
-    batch_size: Count
+    batch_size: Annotated[int, Field(ge=2)]
     epochs: Count
     patience: Count | None
     seed: Seed

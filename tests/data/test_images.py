@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageFile
 
-from defectdistill.data.images import BadImage, decode_image
+from defectdistill.data.images import BadImage, count_colours, decode_image
 from defectdistill.data.mask_image import decode_mask
 
 HEIGHT, WIDTH = 40, 60
@@ -58,6 +58,21 @@ def test_bilevel_becomes_black_and_white():
 def test_sixteen_bits_are_scaled_over_the_full_range(kind):
     deep = np.array([[0, 257, 32896, 65535]], np.uint16).repeat(3, axis=0)
     assert decode_image(encoded(deep, kind))[0, :, 0].tolist() == [0, 1, 128, 255]
+
+
+@pytest.mark.parametrize("most", [255, 4095])
+def test_sixteen_bits_of_which_few_are_used_are_refused(most):
+    deep = np.array([[0, most]], np.uint16).repeat(3, axis=0)
+    with pytest.raises(BadImage, match=f"no value above {most} of 65535.*times 16"):
+        decode_image(encoded(deep, "TIFF"))
+    assert decode_image(encoded(deep + 1 if most == 4095 else deep * 257, "TIFF")).max() >= 16
+
+
+def test_colours_are_counted_up_to_a_limit():
+    image = np.zeros((300, 300, 3), np.uint8)
+    image[299, 299] = 5  # a single pixel: no sample finds it
+    assert count_colours(image, 8) == 2
+    assert count_colours(np.arange(300, dtype=np.uint16).astype(np.uint8).reshape(1, 100, 3), 8) == 9
 
 
 def test_sixteen_bit_colour_from_opencv_keeps_its_colours():

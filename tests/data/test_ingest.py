@@ -12,7 +12,7 @@ from defectdistill.data.sample import Rejected, Sample
 
 
 def png(height=20, width=30, value=90, kind=".png"):
-    image = np.full((height, width), value, np.uint8)
+    image = np.random.default_rng(0).integers(value - 20, value + 20, (height, width)).astype(np.uint8)
     image[2:6, 2:6] = 255
     return cv2.imencode(kind, image)[1].tobytes()
 
@@ -151,3 +151,15 @@ def test_a_single_class_is_named(tmp_path):
 def test_a_name_that_comes_twice_is_a_mistake_of_the_source(tmp_path):
     with pytest.raises(ValueError, match=r"'b/2.png' twice"):
         ingest([GOOD[0], GOOD[0]], tmp_path)
+
+
+def test_masks_that_are_not_called_so_are_no_photographs(tmp_path):
+    masks = [Sample("bw/a/1.png", "a", mask(), None), Sample("bw/b/2.png", "b", mask(), None)]
+    _, index, rejected = ingest([*GOOD, *masks], tmp_path)
+    assert {row["name"] for row in index} == {item.name for item in GOOD}
+    assert all("has 2 colours, a mask and no photograph" in rejected[item.name] for item in masks)
+    _, index, rejected = ingest([*masks], tmp_path)
+    assert len(index) == 2, "drawings alone are what they are"
+    assert not rejected
+    blank = Sample("a/blank.png", "a", cv2.imencode(".png", np.full((9, 9), 7, np.uint8))[1].tobytes(), None)
+    assert not ingest([*GOOD, blank], tmp_path)[2]

@@ -261,8 +261,16 @@ def test_a_padded_border_is_never_a_mark(tmp_path):
 
 def test_ids_in_another_order_than_the_classes_are_noticed(tmp_path):
     wrong = {"dent": 2, "good": 0, "scratch": 1}
-    with pytest.raises(DataError, match=r"20 of 20 masks, .* do not mark the class .*1 = dent, 2 = good.*mask_table"):
+    with pytest.raises(DataError, match=r"10 of 10 masks of dent, .* do not mark .*1 = dent, 2 = good.*mask_table"):
         run(tmp_path, lambda label, area: (area * wrong[label]).astype(np.uint8))
+
+
+def test_ids_that_leave_out_a_class_without_defects_are_noticed(tmp_path):
+    left_out = {"dent": 1, "good": 0, "scratch": 2}
+    with pytest.raises(DataError, match=r"10 of 10 masks of scratch, .*2 = good.*mask_table"):
+        run(tmp_path / "a", lambda label, area: (area * left_out[label]).astype(np.uint8))
+    table = {"dent": 1, "scratch": 2}
+    run(tmp_path / "b", lambda label, area: (area * left_out[label]).astype(np.uint8), mask_table=table)
 
 
 def test_an_unknown_colour_names_the_file(tmp_path):

@@ -29,6 +29,15 @@ def test_nothing_behind_the_level_changes_it_and_everything_in_it_does():
         assert torch.equal(before, after) == (name not in tensors), name
 
 
+def test_what_a_block_holds_beside_its_layers_belongs_to_it():
+    student = build_student("convnext_tiny", 2)
+    tap = taps_of(student, [8])[8]
+    tensors = tensors_of(student.network, trunk_of(student.network, tap))
+    scales = {name for name in student.network.state_dict() if name.endswith("layer_scale")}
+    assert scales & tensors == {name for name in scales if int(name.split(".")[1]) <= int(tap.module.split(".")[1])}
+    assert scales - tensors
+
+
 def test_the_probe_leaves_no_trace():
     student = build_student("resnet18", 2).train()
     before = {name: value.clone() for name, value in student.state_dict().items()}

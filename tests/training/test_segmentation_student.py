@@ -1,5 +1,7 @@
 """The task of a student that segments, on tiny data: its loss by hand, what it learns, logs and leaves alone."""
 
+import re
+
 import numpy as np
 import pytest
 import torch
@@ -14,6 +16,7 @@ from defectdistill.training.fit import fit
 from defectdistill.training.segmentation_student import class_weights, segmentation_student_task
 from defectdistill.training.tasks import segmentation
 from defectdistill.training.teachers import resunet
+from defectdistill.training.teachers.teaching import warn_of_the_unseen
 
 SETTINGS = {
     "encoder": "tu-test_convnext", "global_context": False, "feature_fusion": False, "weights": "none", "lr": 0.003,
@@ -81,6 +84,13 @@ def test_splits_by_which_it_could_not_be_judged_are_refused_before_the_training(
         resunet.teaching(SETTINGS | {"batch_size": 3}, data, split, split, on_gpu=False)
     with pytest.raises(ValueError, match=f"^no image of {named} has"):
         segmentation.student_task(SETTINGS, data, split)
+
+
+def test_a_class_that_no_mask_shows_is_named_before_it_is_taught_by_masks_alone(capsys):
+    warn_of_the_unseen({"masks": {"normal_classes": [], "unmarked_classes": []}})
+    assert not capsys.readouterr().err
+    warn_of_the_unseen({"masks": {"normal_classes": ["good"], "unmarked_classes": ["burr"]}})
+    assert re.search(r"no mask shows burr, good, .*weights\.soft_targets: 0", capsys.readouterr().err)
 
 
 def test_the_loss_is_the_weighted_cross_entropy_of_the_images_with_a_mask(split):

@@ -20,6 +20,8 @@ _SIGNATURES = (b"\x89PNG", b"\xff\xd8", b"BM", b"II*\0", b"MM\0*", b"RIFF", b"GI
 _ARCHIVES = (b"PK\x03\x04", b"\x1f\x8b", b"BZh", b"\xfd7zXZ\0", b"7z\xbc\xaf", b"Rar!", b"\x28\xb5\x2f\xfd")
 _PHONE_FORMATS = (b"heic", b"heix", b"hevc", b"mif1", b"msf1", b"avif")
 
+_DARK = 4096  # a camera of twelve bits fills 0 to 4095
+
 
 class BadImage(ValueError):
     """A file that is no usable image; `reason` is one sentence that a person can act on."""
@@ -34,12 +36,19 @@ def decode_image(data: bytes, max_pixels: int = PIXEL_CEILING) -> np.ndarray:
 
     Grey is repeated over the channels; 16 bits become 8 by dividing the full range by 257 (the same rule for every
     image, so that brightness stays comparable); palettes and CMYK are converted; what is transparent becomes white.
-    Raises `BadImage` for zero bytes, text, damaged or truncated files and for more than `max_pixels` pixels (width
-    times height), the last one before anything is decoded.
+    Raises `BadImage` for zero bytes, text, damaged or truncated files, for 16 bits of which twelve or fewer are used
+    (hardly a grey level would be left) and for more than `max_pixels` pixels (width times height), the last one before
+    anything is decoded.
     """
     image = open_image(data, max_pixels)
     if image.mode.startswith("I") or image.mode == "F":
-        grey = scale_to_bytes(pixels(image))
+        values = pixels(image)
+        if values.max() < _DARK:
+            raise BadImage(
+                f"grey of 16 bits with no value above {values.max()} of 65535, black once it has 8; save it stretched "
+                "to the full range (a camera of 12 bits: times 16), or with 8 bits"
+            )
+        grey = scale_to_bytes(values)
         return np.repeat(grey[:, :, None], 3, axis=2)
     if "A" in image.getbands() or "transparency" in image.info:
         image = over_background(image, (255, 255, 255))
@@ -82,6 +91,16 @@ def pixels(image: Image.Image) -> np.ndarray:
 def scale_to_bytes(values: np.ndarray) -> np.ndarray:
     """Map uint16 values 0…65535 to uint8 0…255, rounded: 257 steps become one."""
     return ((values.astype(np.uint32) + 128) // 257).astype(np.uint8)
+
+
+def count_colours(image: np.ndarray, limit: int) -> int:
+    """Return how many colours uint8 RGB (height, width, 3) has, `limit` + 1 where there are more."""
+    flat = image.reshape(-1, 3)
+    for values in (flat[:: 1 + len(flat) // 10_000], flat):  # a few pixels tell of nearly every photograph
+        colours = len(np.unique(values.astype(np.uint32) @ np.array([1, 256, 65536], np.uint32)))
+        if colours > limit:
+            return limit + 1
+    return colours
 
 
 def over_background(image: Image.Image, colour: tuple[int, int, int]) -> Image.Image:

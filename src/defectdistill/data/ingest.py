@@ -8,12 +8,13 @@ from pathlib import Path, PurePosixPath
 from tqdm import tqdm
 
 from defectdistill.data.errors import DataError
-from defectdistill.data.images import BadImage, decode_image
+from defectdistill.data.images import BadImage, count_colours, decode_image
 from defectdistill.data.mask_image import decode_mask, looks_like_photograph
 from defectdistill.data.sample import Rejected, Sample
 from defectdistill.data.tables import write_json, write_table
 
 COLUMNS = ("id", "name", "label", "group", "image", "mask", "width", "height", "split")
+MASK_COLOURS = 8  # a photograph has more
 LARGEST_PIXEL = 8  # bytes: four channels of 16 bits, not compressed
 LARGEST_REST = 10_000_000  # bytes of a file that are no pixels: a camera's preview, colour profile, notes
 
@@ -27,7 +28,7 @@ def write_raw(
     (`COLUMNS`; ids in order of name; label empty without one; group falls back to the name; mask empty if there is
     none; size upright after EXIF; split train or test where the data set says so, else empty), `rejected.csv` (name,
     reason) and `summary.json`. An image is left out where it or its mask cannot be decoded, has more than `max_pixels`
-    pixels, or where they differ in size.
+    pixels, or where they differ in size; and where it looks like a mask and others do not.
     Raises `DataError`, leaving none of the named files behind, where no labelled image or a single class is left.
     """
     arriving = output / ".arriving"
@@ -37,7 +38,7 @@ def write_raw(
         (output / old).unlink(missing_ok=True)
     arriving.mkdir(parents=True)
     try:
-        rows, rejected = _receive(samples, arriving, max_pixels)
+        rows, rejected = _without_masks(*_receive(samples, arriving, max_pixels))
         _check_classes(rows, rejected)
         index = _settle(rows, arriving, output)
     finally:
@@ -69,7 +70,7 @@ def _receive(samples: Iterable[Sample | Rejected], folder: Path, max_pixels: int
             raise ValueError(f"the source yields the name {sample.name!r} twice; names must be unique")
         names.add(sample.name)
         try:
-            image, mask, (height, width) = _check(sample, max_pixels)
+            image, mask, (height, width), colours = _check(sample, max_pixels)
         except BadImage as error:
             rejected.append(Rejected(sample.name, error.reason))
             continue
@@ -87,22 +88,25 @@ def _receive(samples: Iterable[Sample | Rejected], folder: Path, max_pixels: int
                 "mask": None if mask is None else _mask_suffix(sample),
                 "width": width,
                 "height": height,
+                "colours": colours,
                 "split": sample.split or "",
             }
         )
     return rows, rejected
 
 
-def _check(sample: Sample, max_pixels: int) -> tuple[bytes, bytes | None, tuple[int, int]]:
-    """Return the encoded image and mask and the height and width, if both decode and go together."""
+def _check(sample: Sample, max_pixels: int) -> tuple[bytes, bytes | None, tuple[int, int], int]:
+    """Return the encoded image and mask, height and width, and the image's number of colours, if both can be used."""
     try:
         _check_bytes(sample, max_pixels)
         image, mask = sample.image_bytes(), sample.mask_bytes()
     except OSError as error:
         raise BadImage(f"cannot be read ({error.strerror}); check its permissions and the disk") from error
-    size = decode_image(image, max_pixels).shape[:2]
+    pixels = decode_image(image, max_pixels)
+    size, colours = pixels.shape[:2], count_colours(pixels, MASK_COLOURS)
+    del pixels  # before the mask is decoded: both may be large
     if mask is None:
-        return image, mask, size
+        return image, mask, size, colours
     name = f"its mask {sample.mask.name}" if isinstance(sample.mask, Path) else "its mask"
     try:
         decoded = decode_mask(mask, max_pixels)
@@ -115,7 +119,22 @@ def _check(sample: Sample, max_pixels: int) -> tuple[bytes, bytes | None, tuple[
         )
     if looks_like_photograph(decoded):
         raise BadImage(f"{name} looks like a photograph, not a mask; rename it if it is one, or redraw it")
-    return image, mask, size
+    return image, mask, size, colours
+
+
+def _without_masks(rows: list[dict], rejected: list[Rejected]) -> tuple[list[dict], list[Rejected]]:
+    """Reject the images that look like masks, where others do not: a folder of masks that is not called so."""
+    if all(row["colours"] <= MASK_COLOURS for row in rows):
+        return rows, rejected
+    masks = [row for row in rows if 1 < row["colours"] <= MASK_COLOURS]  # what is blank is no mask
+    return [row for row in rows if row not in masks], rejected + [
+        Rejected(
+            row["name"],
+            f"has {row['colours']} colours, a mask and no photograph like the others; put masks into a folder called "
+            "masks, or beside their photograph as NAME_mask",
+        )
+        for row in masks
+    ]
 
 
 def _check_bytes(sample: Sample, max_pixels: int) -> None:

@@ -1,6 +1,6 @@
 """Makes the label map of each image of a set: from its mask, by threshold, or empty, and keeps count of which."""
 
-from collections import Counter, deque
+from collections import Counter, defaultdict, deque
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -68,7 +68,7 @@ class LabelMaps:
         self._sources: Counter[str] = Counter()
         self._empty: list[tuple[str, str]] = []
         self._marked: Counter[str] = Counter()
-        self._foreign: list[str] = []
+        self._foreign: defaultdict[str, list[str]] = defaultdict(list)
 
     def make(self, row: dict[str, str], shape: tuple[int, int], image: np.ndarray) -> tuple[np.ndarray, str]:
         """Return the label map uint8 (size, size) of one image, and where it comes from.
@@ -106,15 +106,19 @@ class LabelMaps:
         return {"classes": self.classes, "size": self.size, "resize": self.resize, "masks": masks}
 
     def check(self) -> None:
-        """Raise `DataError` if most marked masks lack their own image's class: the ids are then in another order."""
-        marked = self._marked.total()
-        if 2 * len(self._foreign) > marked:
+        """Raise `DataError` if most marked masks of a class lack it: the ids then mean something else.
+
+        A single mask may be drawn wrongly. Ids often leave out the classes that have nothing to mark.
+        """
+        for label, foreign in sorted(self._foreign.items()):
+            if len(foreign) < 2 or 2 * len(foreign) <= self._marked[label]:
+                continue
             names = ["background", *self.classes]
-            meaning = ", ".join(f"{value} = {names[label]}" for value, label in self.table.items())
+            meaning = ", ".join(f"{value} = {names[index]}" for value, index in self.table.items())
             raise DataError(
-                f"{len(self._foreign)} of {marked} masks, {self._foreign[0]} for one, do not mark the class that their "
-                f"image lies under; the {self.coding} were read as {meaning}: say what they mean by prepare.mask_table "
-                "or force prepare.mask_coding=binary"
+                f"{len(foreign)} of {self._marked[label]} masks of {label}, {foreign[0]} for one, do not mark that "
+                f"class; the {self.coding} were read as {meaning}: say what they mean by prepare.mask_table or force "
+                "prepare.mask_coding=binary"
             )
 
     def _source(self, row: dict[str, str]) -> str:
@@ -131,7 +135,7 @@ class LabelMaps:
         if label_map.any():
             self._marked[row["label"]] += 1
             if not (label_map == index + 1).any():
-                self._foreign.append(row["name"])
+                self._foreign[row["label"]].append(row["name"])
         else:
             self._empty.append((row["name"], row["label"]))
         return resize_mask(label_map, self.size, self.resize)

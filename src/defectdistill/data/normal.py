@@ -51,7 +51,7 @@ def message(masks: Mapping[str, Any]) -> str:
         )
     if unmarked:
         lines.append(
-            f"{', '.join(unmarked)}: no photograph has a mask, so labels alone teach; if there is nothing to mark, set "
-            f"prepare.normal_classes: [{', '.join(normal + unmarked)}]"
+            f"{', '.join(unmarked)}: no photograph has a mask, so labels alone teach (a loss that takes them: "
+            f"ce_dice_image); if there is nothing to mark, set prepare.normal_classes: [{', '.join(normal + unmarked)}]"
         )
     return "\n".join(lines)

@@ -7,8 +7,9 @@ from defectdistill.models.taps import PROBE_SIZE, Tap
 
 
 def trunk_of(network: nn.Module, tap: Tap) -> list[str]:
-    """Return the names of the modules without children that run until the module of `tap` has its output.
+    """Return the names of the modules that run until the module of `tap` has its output.
 
+    Those without children, and those with parameters of their own beside children (ConvNeXt's blocks).
     Found by a probe in evaluation mode; buffers and modes stay as they were.
     """
     ran: list[str] = []
@@ -25,8 +26,8 @@ def trunk_of(network: nn.Module, tap: Tap) -> list[str]:
         nonlocal is_done
         is_done = True
 
-    leaves = [(name, module) for name, module in network.named_modules() if not list(module.children())]
-    handles = [module.register_forward_pre_hook(note(name)) for name, module in leaves]
+    noted = [(name, module) for name, module in network.named_modules() if _is_leaf(module) or _has_own(module)]
+    handles = [module.register_forward_pre_hook(note(name)) for name, module in noted]
     handles.append(network.get_submodule(tap.module).register_forward_hook(done))
     modes = {module: module.training for module in network.modules()}
     try:
@@ -42,6 +43,13 @@ def trunk_of(network: nn.Module, tap: Tap) -> list[str]:
 
 
 def tensors_of(network: nn.Module, modules: list[str]) -> set[str]:
-    """Return the names of the parameters and buffers of these modules, as in the network's `state_dict`."""
-    inside = tuple(f"{name}." for name in modules)
-    return {name for name in network.state_dict() if name.startswith(inside)}
+    """Return the names of these modules' own parameters and buffers, as in the network's `state_dict`."""
+    return {name for name in network.state_dict() if name.rpartition(".")[0] in modules}
+
+
+def _is_leaf(module: nn.Module) -> bool:
+    return next(module.children(), None) is None
+
+
+def _has_own(module: nn.Module) -> bool:
+    return next(module.parameters(recurse=False), None) is not None

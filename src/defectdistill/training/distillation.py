@@ -60,16 +60,20 @@ class Distilling:
         self.held: list[str] = []
 
     def hold(self, modules: list[str]) -> None:
-        """Keep modules of the student's network as they are: no gradient, and batch norm in evaluation mode."""
+        """Keep modules of the student's network as they are: no gradient, and batch norm in evaluation mode.
+
+        What a module holds itself: its children are held where they are named too.
+        """
         self.held = modules
         for name in modules:
-            self.student.network.get_submodule(name).requires_grad_(False)
+            for parameter in self.student.network.get_submodule(name).parameters(recurse=False):
+                parameter.requires_grad_(False)
 
     def train(self, mode: bool = True) -> "Distilling":
         """Set the mode, but for what is held."""
         super().train(mode)
         for name in self.held:
-            self.student.network.get_submodule(name).eval()
+            self.student.network.get_submodule(name).training = False
         return self
 
     def answered(self, batch: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:

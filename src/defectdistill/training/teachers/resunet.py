@@ -6,12 +6,13 @@ from typing import Any
 from defectdistill.data.batches import image_batches
 from defectdistill.models.resunet import resunet_config
 from defectdistill.training.segmentation_student import segmentation_student_task
-from defectdistill.training.teachers.teaching import Teaching
+from defectdistill.training.teachers.teaching import Teaching, warn_of_the_unseen
 
 
 def teaching(settings: dict[str, Any], data: dict[str, Any], train: Path, val: Path, on_gpu: bool) -> Teaching:
     """Return what is trained; `settings` is section `teacher`, `data` the prepared data's summary.json."""
     task = segmentation_student_task(settings, data, train)
+    warn_of_the_unseen(data)
     loading = {"batch_size": settings["batch_size"], "on_gpu": on_gpu}
     return Teaching(
         task,

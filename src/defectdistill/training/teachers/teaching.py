@@ -1,5 +1,6 @@
 """What a stage needs to train a teacher of any kind."""
 
+import sys
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -23,3 +24,18 @@ class Teaching:
     monitor: tuple[str, str]
     config: dict[str, Any]
     channels: list[str] = field(default_factory=list)
+
+
+def warn_of_the_unseen(data: dict[str, Any]) -> None:
+    """Print which classes no mask shows: what a teacher that learns from masks alone says of them, nothing has taught.
+
+    `data` is the prepared data's summary.json.
+    """
+    unseen = sorted({*data["masks"]["normal_classes"], *data["masks"]["unmarked_classes"]})
+    if unseen:
+        print(
+            f"no mask shows {', '.join(unseen)}, and this teacher learns from masks alone: its evidence never speaks "
+            "for it. Take network unet3plus with loss ce_dice_image, or distil no soft targets "
+            "(distill.weights.soft_targets: 0)",
+            file=sys.stderr,
+        )

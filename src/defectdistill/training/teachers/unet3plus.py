@@ -6,7 +6,7 @@ from typing import Any
 from defectdistill.data.batches import mask_batches
 from defectdistill.models.unet3plus import teacher_config
 from defectdistill.training.segmentation import segmentation_task
-from defectdistill.training.teachers.teaching import Teaching
+from defectdistill.training.teachers.teaching import Teaching, warn_of_the_unseen
 
 
 def teaching(settings: dict[str, Any], data: dict[str, Any], train: Path, val: Path, on_gpu: bool) -> Teaching:
@@ -14,6 +14,8 @@ def teaching(settings: dict[str, Any], data: dict[str, Any], train: Path, val: P
     channels = ["defect"] if settings["target"] == "binary" else data["classes"]
     task = segmentation_task(settings, len(channels))
     every = settings["loss"] == "ce_dice_image"  # images without a mask teach this loss something too
+    if settings["target"] == "classes" and not every:
+        warn_of_the_unseen(data)
     return Teaching(
         task,
         task.network,

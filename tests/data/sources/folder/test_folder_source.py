@@ -78,6 +78,13 @@ def test_uneven_depth_takes_the_nearest_folder_if_told(tree):
         ("train/images/a/x.png", "train/gt/x.png"),
         ("a/x.png", "a_mask/x.png"),
         ("a/x.jpg", "SegmentationClass/a/x.png"),
+        ("images/a/x.jpg", "SegmentationObjectPNG/a/x.png"),
+        ("images/a/x.png", "mask_images/a/x.png"),
+        ("a/images/x.png", "a/mask_png/x.png"),
+        ("images/a/x.png", "ann/a/x.png"),
+        ("a/x.png", "a/x_mask1.png"),
+        ("a/x.png", "a/x_mask_01.png"),
+        ("a/x.png", "a/mask_x.png"),
     ],
 )
 def test_masks_beside_and_in_a_parallel_tree(tree, image, mask):
@@ -220,3 +227,10 @@ def test_nothing_is_decoded_and_paths_are_handed_on(tree):
     found, _ = tree("a/1.png", "b/2.png")
     assert found["a/1.png"].image_bytes() == b"bytes of a/1.png"
     assert found["a/1.png"].image == tree.root / "a/1.png"
+
+
+def test_photographs_may_be_called_label_3(tree):
+    found, rejected = tree("a/label_3.png", "a/mask 1.jpg", "b/gt_x.png", "b/tin_label_7.png", "b/mask_..png")
+    assert len(found) == 5
+    assert not rejected
+    assert not any(masks(found, tree.root).values())

@@ -15,10 +15,16 @@ MASK_RANK = {suffix: rank for rank, suffixes in enumerate(_RANKS) for suffix in 
 
 ARCHIVES = (".zip", ".tar", ".gz", ".tgz", ".bz2", ".tbz2", ".xz", ".txz", ".zst", ".7z", ".rar")
 
-_WORDS = "masks?|gt|ground[ _-]?truth|labels?|seg|segs|segmentations?|annotations?|annots?|anno"
+_WORDS = "masks?|gt|ground[ _-]?truth|labels?|seg|segs|segmentations?|annotations?|annots?|anno|ann"
 _MASK_ENDING = re.compile(rf"^(?P<stem>.+?)[ _.-]+(?:{_WORDS})$", re.IGNORECASE)
+_MASK_PERHAPS = (
+    re.compile(rf"^(?P<stem>.+?)[ _.-]+(?:{_WORDS})[ _.-]?\d+$", re.IGNORECASE),
+    re.compile(rf"^(?:{_WORDS})[ _.-]+(?P<stem>.+)$", re.IGNORECASE),
+)
 _MASK_FOLDER = re.compile(
-    rf"^(?:{_WORDS}|(?:binary|pixel|label)[ _-]?masks?|segmentation[ _-]?(?:class|masks?))$", re.I
+    rf"^(?:{_WORDS}|(?:binary|pixel|label)[ _-]?masks?|(?:masks?|gt|labels?)[ _-]?(?:images?|imgs?|png)|"
+    r"segmentation[ _-]?(?:class|object|masks?)(?:[ _-]?png)?)$",
+    re.IGNORECASE,
 )
 _IMAGE_FOLDER = re.compile(r"^(?:images?|imgs?|photos?|photographs?|pictures?|pics|(?:jpeg|png)[ _-]?images)$", re.I)
 _SPLIT_FOLDER = re.compile(r"^(?:train|training|val|valid|validation|test|testing)$", re.I)
@@ -76,3 +82,11 @@ def without_mask_ending(stem: str) -> str | None:
     """Return what stands before an ending such as `_mask`, `-gt` or ` label`; None if there is no such ending."""
     match = _MASK_ENDING.match(stem)
     return match["stem"] if match else None
+
+
+def stems_if_mask(stem: str) -> list[str]:
+    """Return whose mask a file may be that is called `x_mask2` or `mask_x`: its mask only if an image `x` is there.
+
+    Photographs are called so too: `label_3`.
+    """
+    return [match["stem"] for pattern in _MASK_PERHAPS if (match := pattern.match(stem))]

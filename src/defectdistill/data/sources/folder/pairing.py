@@ -5,7 +5,13 @@ from collections.abc import Mapping, Sequence
 from pathlib import PurePosixPath
 
 from defectdistill.data.sample import Rejected
-from defectdistill.data.sources.folder.names import MASK_RANK, is_image_folder, is_mask_folder, without_mask_ending
+from defectdistill.data.sources.folder.names import (
+    MASK_RANK,
+    is_image_folder,
+    is_mask_folder,
+    stems_if_mask,
+    without_mask_ending,
+)
 
 Masks = dict[PurePosixPath, list[PurePosixPath]]
 
@@ -14,9 +20,9 @@ def pair_masks(files: Sequence[PurePosixPath]) -> tuple[dict[PurePosixPath, Pure
     """Return image → mask (None where there is none), and what is left out: masks without an image, ambiguous ones.
 
     A file is a mask if it lies in a mask folder (`masks/CLASS/x.png`, `CLASS/gt/x.png`, `CLASS_mask/x.png` where
-    `CLASS` exists too), if its stem is that of an image beside it and an ending (`x_mask.png`), or if it shares the
-    stem with a file beside it whose kind is the more photographic one (`x.jpg`, then `x.png`). A file that is named
-    like a mask and has no image is left out, never taken for a photograph.
+    `CLASS` exists too), if its stem is that of an image beside it and an ending (`x_mask.png`; also `x_mask2.png` and
+    `mask_x.png`), or if it shares the stem with a file beside it whose kind is the more photographic one (`x.jpg`, then
+    `x.png`). A file that is named like a mask and has no image is left out, never taken for a photograph.
     """
     folders = {folder for file in files for folder in file.parents}
     in_mask_folder = [file for file in files if _is_in_mask_folder(file, folders)]
@@ -33,26 +39,33 @@ def pair_masks(files: Sequence[PurePosixPath]) -> tuple[dict[PurePosixPath, Pure
 
 def _pair_beside(files: Sequence[PurePosixPath]) -> tuple[Masks, list[Rejected]]:
     """Return image → masks in the same folder, and the files named like masks that have no image there."""
+    places = {file.with_suffix("") for file in files}
     same_stem, endings = defaultdict(list), []
     for file in files:
-        if without_mask_ending(file.stem) is None:
+        stem = _stem_of_mask(file, places)
+        if stem is None:
             same_stem[file.with_suffix("")].append(file)
         else:
-            endings.append(file)
+            endings.append((file, stem))
     masks: Masks = {}
     for group in same_stem.values():
         ranks = [MASK_RANK[file.suffix.lower()] for file in group]
         others = [file for file, rank in zip(group, ranks, strict=True) if rank > min(ranks)]
         masks |= {file: list(others) for file in group if file not in others}
     rejected = []
-    for file in endings:
-        stem = without_mask_ending(file.stem)
+    for file, stem in endings:
         images = [image for image in same_stem.get(file.with_name(stem), ()) if image in masks]
         for image in images:
             masks[image].append(file)
         if not images:
             rejected.append(Rejected(str(file), f"named like a mask, but there is no image {stem!r} beside it"))
     return masks, rejected
+
+
+def _stem_of_mask(file: PurePosixPath, places: set[PurePosixPath]) -> str | None:
+    """Return the stem of the image that a file is named as the mask of; None for an image."""
+    stem = without_mask_ending(file.stem)
+    return stem or next((stem for stem in stems_if_mask(file.stem) if file.parent / stem in places), None)
 
 
 def _pair_parallel(files: Sequence[PurePosixPath], masks: Masks, folders: set[PurePosixPath]) -> list[Rejected]:
