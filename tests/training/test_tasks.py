@@ -87,11 +87,12 @@ def classifier(**changes):
     return ClassificationTask(build_student(ARCH, 2), 2, Optimisation(**OPTIMISATION | changes))
 
 
-def test_a_classifier_overfits_a_few_images():
+def test_a_classifier_overfits_a_few_images(capsys):
     task = classifier(epochs=40, lr=1e-2)
     history = train(task, {key: value for key, value in pictures().items() if not key.startswith("mask")}, 40)
     assert history[-1]["train_loss"] < history[0]["train_loss"]
     assert max(row["val_accuracy"] for row in history) == 1.0
+    assert "80 optimiser steps: 40 epochs of 2" in capsys.readouterr().err
 
 
 def test_a_segmentation_network_overfits_a_few_images():

@@ -7,6 +7,7 @@ in the same bytes.
 import csv
 import logging
 import math
+import sys
 import warnings
 from collections.abc import Callable
 from pathlib import Path
@@ -17,6 +18,7 @@ import torch
 from lightning.pytorch.callbacks import Callback, EarlyStopping, ModelCheckpoint, TQDMProgressBar
 from torch.utils.data import DataLoader
 
+from defectdistill.processes import is_main_process
 from defectdistill.training.compute import Machine
 from defectdistill.training.distributed import layer_sync
 from defectdistill.training.restart import Restartable, WholeCheckpoints
@@ -103,6 +105,8 @@ def fit(
     """
     check_shares(train, validation, machine)
     watched, mode = monitor
+    if is_main_process():
+        print(f"{epochs * len(train)} optimiser steps: {epochs} epochs of {len(train)}", file=sys.stderr)
     task.to(memory_format=torch.channels_last)
     rows = History(on_epoch)
     # Without patience never: not after as many epochs as there are, nor for a score that is no number.
