@@ -21,13 +21,15 @@ _MASK_PERHAPS = (
     re.compile(rf"^(?P<stem>.+?)[ _.-]+(?:{_WORDS})[ _.-]?\d+$", re.IGNORECASE),
     re.compile(rf"^(?:{_WORDS})[ _.-]+(?P<stem>.+)$", re.IGNORECASE),
 )
-_MASK_FOLDER = re.compile(
-    rf"^(?:{_WORDS}|(?:binary|pixel|label)[ _-]?masks?|(?:masks?|gt|labels?)[ _-]?(?:images?|imgs?|png)|"
-    r"segmentation[ _-]?(?:class|object|masks?)(?:[ _-]?png)?)$",
-    re.IGNORECASE,
+_MASKS = (
+    rf"{_WORDS}|(?:binary|pixel|label)[ _-]?masks?|(?:masks?|gt|labels?)[ _-]?(?:images?|imgs?|png)|"
+    "segmentation[ _-]?(?:class|object|masks?)(?:[ _-]?png)?"
 )
-_IMAGE_FOLDER = re.compile(r"^(?:images?|imgs?|photos?|photographs?|pictures?|pics|(?:jpeg|png)[ _-]?images)$", re.I)
-_SPLIT_FOLDER = re.compile(r"^(?:train|training|val|valid|validation|test|testing)$", re.I)
+_IMAGES = "images?|imgs?|photos?|photographs?|pictures?|pics|(?:jpeg|png)[ _-]?images"
+_SPLITS = "train|training|val|valid|validation|test|testing"
+_MASK_FOLDER = re.compile(rf"^(?:{_MASKS}|(?P<split>{_SPLITS})[ _-](?:lab|{_MASKS}))$", re.IGNORECASE)
+_IMAGE_FOLDER = re.compile(rf"^(?:(?P<split>{_SPLITS})[ _-])?(?:{_IMAGES})$", re.IGNORECASE)
+_SPLIT_FOLDER = re.compile(rf"^(?:{_SPLITS})$", re.IGNORECASE)
 _UNLABELLED = re.compile(r"^un[ _-]?label+ed$", re.I)
 _LITTER = re.compile(r"^(?:\..*|thumbs\.db|desktop\.ini|__macosx)$", re.I)
 
@@ -66,6 +68,12 @@ def is_mask_folder(name: str) -> bool:
 def is_image_folder(name: str) -> bool:
     """Tell whether a folder's name means no more than that it holds images."""
     return bool(_IMAGE_FOLDER.match(name))
+
+
+def split_in(name: str) -> str | None:
+    """Return the split that the name of a folder of images or masks begins with, in small letters: `Train_images`."""
+    match = _MASK_FOLDER.match(name) or _IMAGE_FOLDER.match(name)
+    return match["split"] and match["split"].lower() if match else None
 
 
 def is_unlabelled(name: str) -> bool:

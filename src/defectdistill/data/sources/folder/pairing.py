@@ -9,6 +9,7 @@ from defectdistill.data.sources.folder.names import (
     MASK_RANK,
     is_image_folder,
     is_mask_folder,
+    split_in,
     stems_if_mask,
     without_mask_ending,
 )
@@ -103,9 +104,11 @@ def _place(file: PurePosixPath, folders: set[PurePosixPath]) -> list[str]:
     """Return the folders of a file without those that say only `images` or `masks`, and without mask endings."""
     names = []
     for folder in [*file.parents][-2::-1]:
-        if not is_image_folder(folder.name) and not is_mask_folder(folder.name):
+        if is_image_folder(folder.name) or is_mask_folder(folder.name):
+            names.append(split_in(folder.name))
+        else:
             names.append(_twin(folder, folders) or folder.name)
-    return names
+    return [name for name in names if name]
 
 
 def _is_in_mask_folder(file: PurePosixPath, folders: set[PurePosixPath]) -> bool:
