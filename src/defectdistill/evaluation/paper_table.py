@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from matplotlib.axes import Axes
+from matplotlib.ticker import MaxNLocator
 
 from defectdistill.data.tables import write_table
 from defectdistill.evaluation import plot_style as style
@@ -19,7 +20,6 @@ WORDS = {
     "average_confidence": "Confidence",
 }
 DRAWN = "macro_f1"
-SHORT = 16  # letters that stand on one line below the narrower panel
 LARGE = 100.0  # from here on a value stands without decimals
 
 
@@ -152,9 +152,8 @@ def draw(path: Path, lines: Sequence[Line], title: str, against: str, drawn: str
         if against:
             draw_estimates(panels[1], [line.difference for line in lines], style.MODEL_COLOURS[1], None)
             panels[1].axvline(0, color=style.QUIET, linewidth=0.9)
-            panels[1].set_xlabel(
-                f"Difference from\n{against}" if len(against) > SHORT else f"Difference from {against}"
-            )
+            panels[1].xaxis.set_major_locator(MaxNLocator(nbins=4))
+            panels[1].set_xlabel(f"Difference from\n{against}")
         figure.suptitle(title, x=0.01, ha="left", fontsize=10.5, fontweight="bold")
 
 
