@@ -337,3 +337,4 @@ def test_per_cent_beside_another():
     assert per_cent(0.92345678, beside=0.92345678) == "92\u00a0%"
     assert per_cent(0.92345678, 1, beside=0.92345679) == "92.346\u00a0%"
     assert per_cent(1.0, 1) == "100.0\u00a0%"
+    assert per_cent(0.508830, 1) == "50.9\u00a0%"

@@ -81,7 +81,8 @@ def per_cent(share: float, digits: int = 0, beside: float | None = None) -> str:
     options = [places for places in range(digits, digits + 3) if share >= 1 or round(value, places) < 100]
     if not options:
         return f"{100 - 10 ** -(digits + 2):.{digits + 2}f}\u00a0%"
-    exact = [places for places in options if abs(round(value, places) - value) < 1e-9]
+    # Beyond two decimals a value that ends is one that was rounded for a table (0.508830).
+    exact = [places for places in options if places <= 2 and abs(round(value, places) - value) < 1e-9]
     apart = [
         places for places in options if beside in (None, share) or round(value, places) != round(100 * beside, places)
     ]
