@@ -1,6 +1,7 @@
 """Two stages after FitNets: what each one trains, what it leaves alone, and that a killed one goes on where it was."""
 
 import csv
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -15,6 +16,7 @@ from defectdistill.models.students import build_student, classifier_config
 from defectdistill.models.trunk import tensors_of, trunk_of
 from defectdistill.training.classification import classification_task
 from defectdistill.training.course import lessons_of
+from defectdistill.training.distillation import Distilling
 from defectdistill.training.lesson import Lesson
 
 STUDENT = {
@@ -113,6 +115,16 @@ def test_all_that_is_learned_has_a_gradient_and_nothing_else(folder):
     for lesson, learned in ((first, True), (second, False)):
         lesson.begin()
         assert all(p.requires_grad == ((name in trunk) == learned) for name, p in network.named_parameters())
+
+
+def test_a_block_is_held_without_the_layers_in_it_that_are_not_named():
+    """So ConvNeXt's: the level may lie in the middle of one."""
+    block = torch.nn.Sequential(torch.nn.BatchNorm2d(2), torch.nn.BatchNorm2d(2))
+    block.register_parameter("scale", torch.nn.Parameter(torch.ones(2)))
+    holder = SimpleNamespace(student=SimpleNamespace(network=torch.nn.Sequential(block)))
+    Distilling.hold(holder, ["0", "0.0"])
+    held = {name for name, parameter in holder.student.network.named_parameters() if not parameter.requires_grad}
+    assert held == {"0.scale", "0.0.weight", "0.0.bias"}
 
 
 class Killed(Exception):

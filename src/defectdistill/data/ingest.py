@@ -126,15 +126,12 @@ def _without_masks(rows: list[dict], rejected: list[Rejected]) -> tuple[list[dic
     """Reject the images that look like masks, where others do not: a folder of masks that is not called so."""
     if all(row["colours"] <= MASK_COLOURS for row in rows):
         return rows, rejected
-    masks = [row for row in rows if 1 < row["colours"] <= MASK_COLOURS]  # what is blank is no mask
-    return [row for row in rows if row not in masks], rejected + [
-        Rejected(
-            row["name"],
-            f"has {row['colours']} colours, a mask and no photograph like the others; put masks into a folder called "
-            "masks, or beside their photograph as NAME_mask",
-        )
-        for row in masks
-    ]
+    photographs, masks = [], []
+    for row in rows:
+        (masks if 1 < row["colours"] <= MASK_COLOURS else photographs).append(row)  # what is blank is no mask
+    reason = "colours, a mask and no photograph like the others; put masks into a folder called masks, or beside their"
+    named = [Rejected(row["name"], f"has {row['colours']} {reason} photograph as NAME_mask") for row in masks]
+    return photographs, rejected + named
 
 
 def _check_bytes(sample: Sample, max_pixels: int) -> None:
