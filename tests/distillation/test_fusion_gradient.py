@@ -57,6 +57,39 @@ def test_half_precision_is_compared_in_fp32():
     assert gradient.is_contiguous(memory_format=torch.channels_last)
 
 
+def gradients(student, teacher, autocast=False):
+    """Of both forms: total and gradient, block by block and plain (that one in float64)."""
+    own = student.clone().requires_grad_()
+    with torch.autocast("cpu", torch.bfloat16, enabled=autocast):
+        total, _ = BlockwiseFusion.apply(own, teacher, 0.5, 0.1, ALL)
+    exact = student.double().requires_grad_()
+    reference = fusion_loss(exact, teacher.double(), 0.5, 0.1)["total"]
+    (ours,), (wanted,) = torch.autograd.grad(total, own), torch.autograd.grad(reference, exact)
+    return total, ours, reference.float(), wanted.float()
+
+
+def test_autocast_takes_nothing_to_half_precision():
+    """A signed teacher whose channels lie on levels of their own: variances are small differences of large numbers."""
+    generator = torch.Generator().manual_seed(0)
+    levels = 3 * torch.randn(1, 8, 1, 1, generator=generator)
+    teacher = levels + torch.randn(2, 8, 14, 14, generator=generator)
+    student = teacher + 0.1 * torch.randn(2, 8, 14, 14, generator=generator)
+    total, ours, expected, wanted = gradients(student, teacher, autocast=True)
+    torch.testing.assert_close(total, expected, rtol=1e-4, atol=1e-6)
+    torch.testing.assert_close(ours, wanted, rtol=1e-2, atol=1e-3 * wanted.abs().max().item())
+
+
+@pytest.mark.parametrize("outlier", [-100.0, -3000.0])
+def test_one_value_far_below_the_others_leaves_the_gradient(outlier):
+    generator = torch.Generator().manual_seed(0)
+    student, teacher = (torch.randn(2, 64, 14, 14, generator=generator) for _ in range(2))
+    teacher[0, 3, 5, 5] = outlier
+    total, ours, expected, wanted = gradients(student, teacher)
+    torch.testing.assert_close(total, expected, rtol=1e-3, atol=1e-5)
+    torch.testing.assert_close(ours.norm(), wanted.norm(), rtol=1e-2, atol=0)
+    torch.testing.assert_close(ours[1], wanted[1], rtol=1e-2, atol=1e-3 * wanted[1].abs().max().item())
+
+
 def test_maps_of_unequal_shape_are_refused():
     with pytest.raises(ValueError, match="align them"):
         BlockwiseFusion.apply(torch.zeros(1, 2, 4, 4), torch.zeros(1, 3, 4, 4), 0.5, 0.1, ALL)

@@ -5,8 +5,9 @@ dozens of passes over maps of tens of megabytes took longer than the student: he
 third of the passes while it is in cache, forwards and backwards at once. The gradient of the total is known up to the
 factor that the backward pass brings later.
 
-With x = s − low and y = t − low (low: the teacher's minimum), p = x·y and q = x² + y², everything follows from sums
-along the channels (MSE, cosine) and from the blurred x, y, p, q (SSIM).
+With x = s − low and y = t − low (low: the teacher's minimum), p = x·y and q = x² + y², MSE follows from sums along the
+channels and SSIM from the blurred x, y, p, q. Cosine takes its sums from s and t themselves: to undo the shift in x and
+y would leave no digit of a vector that is short beside it.
 """
 
 import torch
@@ -42,11 +43,10 @@ def block_loss(
         of_x += 2 / student.numel()
         of_y -= 2 / student.numel()
     if "cosine" in terms:
-        sum_x, sum_y = x.sum(3, keepdim=True), y.sum(3, keepdim=True)
-        shift = channels * low * low
-        dot = cross + low * (sum_x + sum_y) + shift
-        squares = (own + 2 * low * sum_x + shift).clamp_min(SHORTEST**2)
-        lengths = (squares * (other + 2 * low * sum_y + shift).clamp_min(SHORTEST**2)).sqrt()
+        pairs = ((student, teacher), (student, student), (teacher, teacher))
+        dot, squares, squares_there = (torch.linalg.vecdot(*pair).unsqueeze(3) for pair in pairs)
+        squares = squares.clamp_min(SHORTEST**2)
+        lengths = (squares * squares_there.clamp_min(SHORTEST**2)).sqrt()
         cosine = (dot / lengths).clamp_(-1, 1)  # rounding may leave it
         values["cosine"] = 1.0 - cosine.mean()
         to_teacher, to_student = -beta / (cosine.numel() * lengths), beta / cosine.numel() * cosine / squares
@@ -122,7 +122,8 @@ class BlockwiseFusion(torch.autograd.Function):
         for start in range(0, images, rows):
             part = slice(start, start + rows)
             blocks = [as_block(maps[part]) for maps in (student, teacher)]
-            values, block_gradient = block_loss(*blocks, beta, gamma, terms)
+            with torch.autocast(student.device.type, enabled=False):  # it would take SSIM's products to bf16
+                values, block_gradient = block_loss(*blocks, beta, gamma, terms)
             share = len(blocks[0]) / images
             gradient[part] = block_gradient.mul_(share).permute(0, 3, 1, 2)
             sums = sums + share * torch.stack([values["total"], *(values[term] for term in terms)])
