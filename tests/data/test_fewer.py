@@ -63,7 +63,7 @@ def test_photographs_without_a_mask_do_not_count_as_masks():
 def test_prepare_moves_them_to_the_photographs_without_a_label(tmp_path):
     summary = run(tmp_path, label_limit=9, mask_limit=4, masks="given_else_threshold")
     assert summary["counts"]["train"] == {"dent": 3, "good": 3, "scratch": 3}
-    assert summary["unlabelled"] == 1 + 12
+    assert (summary["unlabelled"], summary["label_set_aside"]) == (1 + 12, 12)
     assert summary["protocol"] == (
         "stratified 70/15/15 by group, seed 0; at most 9 labels of training photographs kept; "
         "at most 4 masks of training photographs with defects kept"

@@ -109,6 +109,7 @@ def test_arrays_index_and_summary(tmp_path):
         },
         "marked": {"train": 14, "val": 4, "test": 2},  # of good ones the mask is empty
         "unlabelled": 1,
+        "label_set_aside": 0,
         "groups": 30,
         "near_duplicates": {
             "searched": False, "photographs": 0, "sets": 0, "largest": 0, "two_labels": 0, "doubtful": [], "even": 0,

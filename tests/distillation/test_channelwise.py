@@ -1,8 +1,10 @@
 import numpy as np
 import pytest
 import torch
+from torch import nn
 
-from defectdistill.distillation.channelwise import channelwise_loss
+from defectdistill.distillation.answer import Answer
+from defectdistill.distillation.channelwise import Channelwise, channelwise_loss
 
 
 def softmax(x):
@@ -38,6 +40,20 @@ def test_peaked_maps_in_half_precision_stay_finite():
     assert (loss.dtype, loss.item()) == (torch.float32, pytest.approx(6e4, rel=1e-3))
     loss.backward()
     assert student.grad.isfinite().all()
+
+
+@pytest.mark.parametrize("level", [-4.0, -12.0, -20.0])
+def test_a_student_that_says_what_the_teacher_says_has_no_loss(level):
+    """Also of classes that are nowhere, whose probabilities a store in half precision rounds to zero."""
+    generator = torch.Generator().manual_seed(0)
+    logits = torch.randn(2, 4, 8, 8, generator=generator)
+    logits[:, 2:] = level + 4 * torch.randn(2, 2, 8, 8, generator=generator)
+    maps = logits.softmax(dim=1)
+    method = Channelwise(nn.ModuleDict({"4": nn.Identity()}), 1.0)
+    loss = method(Answer(maps={4: maps}), Answer(maps={4: maps.half()}))["total"]
+    assert loss.item() == pytest.approx(0, abs=1e-3)
+    other = method(Answer(maps={4: maps.flip(3)}), Answer(maps={4: maps.half()}))["total"]
+    assert other > 0.1
 
 
 def test_unequal_maps_are_refused():

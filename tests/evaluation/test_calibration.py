@@ -16,7 +16,6 @@ from defectdistill.evaluation.calibration import (
     resampled_calibration,
     scaled,
 )
-from defectdistill.evaluation.scores import negative_log_likelihood
 
 
 def drawn(images=400, sharpness=3.0, seed=0):
@@ -96,7 +95,7 @@ def test_never_worse_on_the_validation_split_and_never_another_class(seed, sharp
     found = fit_temperature(probs, labels)
     assert LOWEST <= found.value <= HIGHEST
     after = scaled(probs, found.value)
-    before_loss, after_loss = (negative_log_likelihood(each, labels).mean() for each in (probs, after))
+    before_loss, after_loss = (-np.log(each[np.arange(len(labels)), labels]).mean() for each in (probs, after))
     assert after_loss <= before_loss + 1e-6
     assert (after.argmax(axis=1) == probs.argmax(axis=1)).all()
 
@@ -104,6 +103,18 @@ def test_never_worse_on_the_validation_split_and_never_another_class(seed, sharp
 def test_a_validation_split_without_a_mistake_teaches_no_temperature():
     found = fit_temperature(np.array([[0.6, 0.4], [0.45, 0.55]]), np.array([0, 1]))
     assert (found.value, found.how) == (1.0, "separated")
+
+
+def test_one_mistake_that_is_certain_goes_on_costing():
+    """A likelihood clipped at 1e-12 would have made all others certain too: T = 0.1."""
+    logits = np.array([[2.0, 0.0]] * 99 + [[20.0, 0.0]])
+    labels = np.array([0] * 99 + [1])
+    probs = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
+    found = fit_temperature(probs, labels)
+    assert found.how == "fitted"
+    around = [0.5, 0.8 * found.value, found.value, 1.2 * found.value, 2.0]
+    losses = [-functional.log_softmax(torch.from_numpy(logits / t), 1)[range(100), labels].mean() for t in around]
+    assert min(losses) == losses[2]
 
 
 def test_always_wrong_ends_at_the_bound():

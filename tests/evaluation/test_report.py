@@ -272,8 +272,10 @@ def test_a_picture_of_an_unknown_type_is_refused(tmp_path):
         write_report(tmp_path / "report.html", **minimal(figures=[("c", tmp_path / "x.svg")]))
 
 
-def paired(student_only, baseline_only, p_value):
-    return {"student_only": student_only, "baseline_only": baseline_only, "p_value": p_value}
+def paired(student_only, baseline_only, p_value, groups=None):
+    differing = student_only + baseline_only if groups is None else groups
+    counts = {"student_only": student_only, "baseline_only": baseline_only, "groups_differing": differing}
+    return counts | {"p_value": p_value}
 
 
 def test_verdict_inside_the_noise():
@@ -294,6 +296,7 @@ def test_verdict_inside_the_noise():
         (0.9, paired(0, 0, 1.0), 1, "on 1 test image. One image is worth 100.0 points"),
         (0.9, paired(1, 0, 1.0), 10, "differ on 1 image (1 that"),
         (0.9, paired(0, 0, 1.0), 10, "these images tell no difference"),
+        (0.9, paired(8, 0, 0.5, groups=2), 10, "inside the noise (exact sign-flip test by group, p = 0.50)"),
         (
             0.99,
             paired(20, 1, 0.00002),

@@ -6,7 +6,6 @@ import re
 
 import numpy as np
 import pytest
-from scipy.stats import binomtest
 from sklearn import metrics
 from sklearn.metrics import f1_score, jaccard_score
 
@@ -15,7 +14,6 @@ from defectdistill.evaluation.scores import (
     confusion,
     metric_names,
     overlaps,
-    paired_comparison,
     resampled_scores,
     segmentation_scores,
 )
@@ -107,24 +105,6 @@ def test_metric_names_are_accepted_by_mlflow_and_all_different():
         # MLflow's own rule, without the seconds that importing it takes: these characters, and a path in normal form.
         assert re.fullmatch(r"[\w.\- ]+", name), name
         assert posixpath.normpath(f"f1/{name}") == f"f1/{name}"
-
-
-def test_paired_comparison_counts_and_agrees_with_the_binomial_test():
-    labels = np.zeros(12, dtype=int)
-    right, wrong = [0.9, 0.1], [0.1, 0.9]
-    student = np.array([right] * 9 + [wrong] * 3)
-    baseline = np.array([wrong] * 7 + [right] * 3 + [wrong] * 2)
-    result = paired_comparison(student, baseline, labels)
-    assert (result["student_only"], result["baseline_only"]) == (7, 1)
-    assert result["p_value"] == pytest.approx(binomtest(1, 8, 0.5).pvalue)
-    assert paired_comparison(student, student, labels) == {"student_only": 0, "baseline_only": 0, "p_value": 1.0}
-
-
-def test_paired_comparison_of_thousands_of_images_stays_in_range():
-    labels = np.zeros(3000, dtype=int)
-    student = np.tile([0.9, 0.1], (3000, 1))
-    result = paired_comparison(student, student[:, ::-1], labels)
-    assert result["p_value"] == 0.0
 
 
 def test_weights_count_like_repeated_images():

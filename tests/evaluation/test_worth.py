@@ -21,10 +21,11 @@ from defectdistill.predict import Predictor
 test_share.__test__ = False  # a function of the library, whatever pytest thinks of its name
 SUMMARY = {
     "counts": {"train": {"a": 30, "b": 30}, "val": {"a": 5, "b": 5}, "test": {"a": 40, "b": 40}},
-    "unlabelled": 100,
+    "unlabelled": 140,
+    "label_set_aside": 100,
     "synthetic": True,
 }
-SUMMARIES = [SUMMARY, SUMMARY | {"unlabelled": 102}]  # groups seldom divide evenly
+SUMMARIES = [SUMMARY, SUMMARY | {"unlabelled": 142, "label_set_aside": 102}]  # groups seldom divide evenly
 WORDS = {"plain": "No teacher", "distilled": "Distilled", "teacher": "The teacher"}
 
 
@@ -102,7 +103,7 @@ def test_rows_are_paired_by_split_and_seed_and_seeds_are_averaged_first():
     assert perfect.error_ratio is None
 
 
-def test_photographs_without_a_label_are_learned_from_too():
+def test_photographs_whose_label_was_set_aside_are_learned_from_and_tested_in_other_splits():
     assert test_share([SUMMARY]) == 80 / 160
     assert test_share(SUMMARIES) == 160 / 322
 
@@ -134,7 +135,7 @@ def test_the_table_holds_every_training_and_bold_is_outside_the_noise(tmp_path):
     text = (tmp_path / "one/table.md").read_text()
     assert "| Distilled | No teacher | Macro-F1 | **+0.1" in text
     assert "| Distilled | No teacher | Loss, calibrated (less is better) | 0.000 (0.000 to 0.000) |" in text
-    learned = "60 to learn from, 60 or 19 to 20 of them with a mask, 100 to 102 without a label"
+    learned = "60 to learn from, 60 or 19 to 20 of them with a mask, 140 to 142 without a label"
     assert f"3 splits, 2 seeds; each split: {learned}" in text
     for file in ("table.png", "table.md", "trainings.csv"):
         assert (tmp_path / "one" / file).read_bytes() == (tmp_path / "two" / file).read_bytes()

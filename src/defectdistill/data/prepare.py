@@ -52,8 +52,9 @@ def prepare(
     and `index.csv` (name, label as class index, group, mask_source as `LabelMaps.make`, copy: 0 for a photograph), in
     order of name; `unlabelled/` with `images.npy` and `index.csv` (name, group, held_out: val or test where it shows an
     object of that split, so that nobody learns from it); `near_duplicates.csv` as `Copies.table`; `empty_masks.csv`
-    (name, label) as `LabelMaps.empty_on_defect`; `summary.json`, whose `sha256` names what is learned from and whose
-    `marked` counts, by split, the images whose mask shows a defect. Raises `DataError` for settings or data that cannot
+    (name, label) as `LabelMaps.empty_on_defect`; `summary.json`, whose `sha256` names what is learned from, whose
+    `marked` counts, by split, the images whose mask shows a defect, and whose `label_set_aside` counts those of
+    `unlabelled` that `label_limit` took the label from. Raises `DataError` for settings or data that cannot
     be used.
     """
     rows = read_table(raw / "index.csv")
@@ -77,7 +78,8 @@ def prepare(
     near = {"searched": near_duplicates, **copies.summary()}
     words = described(protocol, fractions, seed, folds, fold) + in_words(label_limit, mask_limit)
     summary = _summary(raw, output, labelled, sides) | {"divided": protocol, "protocol": words, "near_duplicates": near}
-    summary |= {"marked": marked, "unlabelled": len(unlabelled), **label_maps.summary()}
+    counts = {"marked": marked, "unlabelled": len(unlabelled), "label_set_aside": len(lost)}
+    summary |= counts | label_maps.summary()
     write_json(output / "summary.json", summary)
     return summary
 

@@ -13,7 +13,7 @@ from defectdistill.distillation.answer import Answer
 from defectdistill.distillation.feature_fusion import at_least_fp32
 from defectdistill.distillation.pair import Pair
 
-SMALLEST = 1e-6  # probability in a teacher's map, whose logarithm is taken
+SMALLEST = 1e-6  # added to probabilities whose logarithm is taken: a store in half precision knows none below 6e-8
 
 
 def channelwise_loss(student: torch.Tensor, teacher: torch.Tensor, temperature: float) -> torch.Tensor:
@@ -36,7 +36,8 @@ class Channelwise(nn.Module):
 
     Maps are probabilities, background first; their logarithms stand for the logits [choice]: both have the same softmax
     over the channels, and with τ = 1 the softmax over the positions is then a class's probability at each, as a share
-    of all positions.
+    of all positions. `SMALLEST` is added to those of both sides where the student has a map of its own: a class that is
+    nowhere then looks everywhere alike for both, and a student that says what the teacher says has no loss.
     """
 
     needs = frozenset({"maps"})
@@ -50,8 +51,10 @@ class Channelwise(nn.Module):
         """Student's maps, or features, against the teacher's maps → `channelwise` and `total`, the same scalar."""
         losses = []
         for stride, head in self.heads.items():
-            target = teacher.maps[int(stride)].float().clamp_min(SMALLEST).log()
+            target = teacher.maps[int(stride)].float().add(SMALLEST).log()
             read = match_size(head(student.read_from(int(stride))), target)
+            if isinstance(head, nn.Identity):  # the student's own map
+                read = torch.logaddexp(read, read.new_tensor(SMALLEST).log())
             losses.append(channelwise_loss(read, target, self.temperature))
         loss = torch.stack(losses).mean()
         return {"channelwise": loss, "total": loss}

@@ -10,10 +10,10 @@ from dataclasses import dataclass
 
 import numpy as np
 from scipy.optimize import minimize_scalar
-from scipy.special import softmax
+from scipy.special import log_softmax, softmax
 
 from defectdistill.evaluation.bootstrap import ratio, weighted_mean
-from defectdistill.evaluation.scores import checked, negative_log_likelihood
+from defectdistill.evaluation.scores import checked
 from defectdistill.evaluation.uncertainty import checked_probs, confidence
 
 LOWEST, HIGHEST = 0.1, 10.0  # temperatures
@@ -32,14 +32,15 @@ class Temperature:
 def fit_temperature(probs: np.ndarray, labels: np.ndarray) -> Temperature:
     """Return the temperature of the least negative log-likelihood; `probs` is (N, K), `labels` int (N,).
 
-    The likelihood has one peak: it is concave in 1/T. Raises ValueError without an image, or for what is no softmax.
+    The likelihood has one peak: it is concave in 1/T, as long as no single image's is clipped. Raises ValueError
+    without an image, or for what is no softmax.
     """
     probs, labels = checked(probs, labels, np.shape(probs)[1])
     if (probs.argmax(axis=1) == labels).all():
         return Temperature(1.0, SEPARATED)
 
     def cost(logarithm: float) -> float:
-        return negative_log_likelihood(scaled(probs, float(np.exp(logarithm))), labels).mean()
+        return -log_softmax(_logits(probs) / np.exp(logarithm), axis=1)[np.arange(len(labels)), labels].mean()
 
     ends = (np.log(LOWEST), np.log(HIGHEST))
     found = float(np.exp(minimize_scalar(cost, bounds=ends, method="bounded", options={"xatol": 1e-6}).x))
@@ -51,8 +52,11 @@ def fit_temperature(probs: np.ndarray, labels: np.ndarray) -> Temperature:
 
 def scaled(probs: np.ndarray, temperature: float) -> np.ndarray:
     """Return `softmax(ln p / T)`, which is `softmax(z / T)` of the logits: (N, K) → float64 (N, K)."""
-    logits = np.log(np.maximum(checked_probs(probs), np.finfo(np.float64).tiny)) / temperature
-    return softmax(logits, axis=1)
+    return softmax(_logits(checked_probs(probs)) / temperature, axis=1)
+
+
+def _logits(probs: np.ndarray) -> np.ndarray:
+    return np.log(np.maximum(probs, np.finfo(np.float64).tiny))
 
 
 def resampled_calibration(probs: np.ndarray, labels: np.ndarray, weights: np.ndarray) -> dict[str, np.ndarray]:

@@ -17,7 +17,8 @@ def verdict(
         return f"{first} {worth} both models are right on the very same images: these images tell no difference."
     split = f"{paired['student_only']} that only the student gets right, {paired['baseline_only']} only the baseline"
     p_value = f"= {paired['p_value']:.2f}" if paired["p_value"] >= 0.005 else "< 0.005"
-    test = f"exact McNemar test, p {p_value}"
+    one_each = paired["groups_differing"] == differing
+    test = f"exact {'McNemar' if one_each else 'sign-flip'} test{'' if one_each else ' by group'}, p {p_value}"
     if paired["p_value"] >= 0.05:
         judged = f"a difference of so few images is inside the noise ({test})."
     else:

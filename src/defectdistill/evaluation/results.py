@@ -9,10 +9,10 @@ from defectdistill.evaluation.bootstrap import Measures, intervals, once, resamp
 from defectdistill.evaluation.class_activation import pointing, resampled_pointing
 from defectdistill.evaluation.gathered import MODELS, Pixels, Predicted
 from defectdistill.evaluation.measures import Chosen, joined, labelled_measures, unlabelled_measures
+from defectdistill.evaluation.paired import paired_comparison
 from defectdistill.evaluation.scores import (
     metric_names,
     overlaps,
-    paired_comparison,
     resampled_scores,
     segmentation_scores,
 )
@@ -37,7 +37,7 @@ def evaluation_results(
     whose mask is not empty), `unlabelled`, and `intervals`: [low, high] under the same names. `teacher` holds its
     Dice and IoU, accuracy and macro-F1 of its answers if it knows the classes, and their `intervals`; `difference`
     student − baseline, the names of `test` without the word, others with their part in front, and `intervals` of
-    the paired difference; `paired` is McNemar's test. A value that the images cannot give is left out.
+    the paired difference; `paired` is from `paired_comparison`. A value that the images cannot give is left out.
     """
     values, ends = _measured(_on_test(test, pixels, chosen, classes), test.groups, resamples, seed)
     more, more_ends = _measured(_on_unlabelled(unlabelled, chosen, classes), unlabelled.groups, resamples, seed)
@@ -55,7 +55,7 @@ def evaluation_results(
         results["teacher"]["images"] = int(pixels.masked.sum())
     elif pixels is None or pixels.answers is None:
         results["teacher"] = {}
-    results["paired"] = paired_comparison(test.probs["student"], test.probs["baseline"], test.labels)
+    results["paired"] = paired_comparison(test.probs["student"], test.probs["baseline"], test.labels, test.groups)
     return results
 
 

@@ -4,7 +4,6 @@ Accuracy, macro-F1, recall, loss and AUC after the cable paper's section 4.6; G-
 scikit-learn's, against which the tests hold them: thousands of resamples in one go (see `bootstrap`).
 """
 
-import math
 import re
 from collections.abc import Sequence
 
@@ -110,23 +109,6 @@ def confusion(probs: np.ndarray, labels: np.ndarray, classes: int) -> np.ndarray
     """
     probs, labels = checked(probs, labels, classes)
     return metrics.confusion_matrix(labels, probs.argmax(axis=1), labels=np.arange(classes))
-
-
-def paired_comparison(student: np.ndarray, baseline: np.ndarray, labels: np.ndarray) -> dict[str, float]:
-    """Return on how many images two classifiers differ in being right, and the exact McNemar test of it.
-
-    `student` and `baseline` are (N, K), `labels` int (N,). `student_only` and `baseline_only` count the images that
-    only the one gets right; `p_value` is the two-sided binomial probability of a split at least as uneven if both
-    were equally good (McNemar 1947, exact form).
-    """
-    student_right = checked(student, labels, student.shape[1])[0].argmax(axis=1) == labels
-    baseline_right = checked(baseline, labels, student.shape[1])[0].argmax(axis=1) == labels
-    student_only = int((student_right & ~baseline_right).sum())
-    baseline_only = int((baseline_right & ~student_right).sum())
-    differing, fewer = student_only + baseline_only, min(student_only, baseline_only)
-    # Python's integers: 2**differing leaves the range of a float at 1024 images.
-    tail = 2 * sum(math.comb(differing, count) for count in range(fewer + 1))
-    return {"student_only": student_only, "baseline_only": baseline_only, "p_value": min(1.0, tail / 2**differing)}
 
 
 def overlaps(predicted: np.ndarray, true: np.ndarray) -> np.ndarray:

@@ -109,9 +109,13 @@ def paired(
 
 
 def test_share(summaries: Sequence[Mapping[str, Any]]) -> float:
-    """Return how many test photographs there are for one that is learned from, over the summary.json of all splits."""
+    """Return how many test photographs there are for one that is learned from, over the summary.json of all splits.
+
+    Photographs whose label was set aside count as learned from: another split may test on them. Those that never had
+    one do not: no split tests on them.
+    """
     counts = [{side: sum(of.values()) for side, of in summary["counts"].items()} for summary in summaries]
-    learned = [of["train"] + summary["unlabelled"] for of, summary in zip(counts, summaries, strict=True)]
+    learned = [of["train"] + summary["label_set_aside"] for of, summary in zip(counts, summaries, strict=True)]
     return sum(of["test"] for of in counts) / sum(learned)
 
 
