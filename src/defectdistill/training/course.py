@@ -1,8 +1,9 @@
 """The lessons of a distilled student: one, or two after FitNets (Romero et al. 2015).
 
-In the first of two the student learns, up to its guided layer, the teacher's hint and nothing else; it is judged by the
-hint loss on the validation split, not by accuracy, and its regressor is dropped. In the second the whole student is
-trained, from there (the FitNets log's experiment two) or with that part held as it is (experiment one).
+In the first of two the student learns, up to its guided layer, the teacher's hint and nothing else; where an epoch is
+chosen (`student.patience`) it is by the hint loss on the validation split, not by accuracy; the regressor is dropped.
+In the second the whole student is trained, from there (the FitNets log's experiment two) or with that part held as it
+is (experiment one).
 """
 
 import dataclasses

@@ -4,6 +4,8 @@ With the same global batch, N processes give the losses of one, within the toler
 weighted by their size, and batch norm sees the whole batch.
 """
 
+from collections.abc import Mapping
+
 import torch
 import torch.distributed.nn.functional as collective
 from lightning.pytorch.plugins import LayerSync, TorchSyncBatchNorm
@@ -32,14 +34,14 @@ def summed(values: torch.Tensor) -> torch.Tensor:
     return values if place()[1] == 1 else collective.all_reduce(values)
 
 
-class GlobalBatchNorm(nn.BatchNorm2d):
-    """Batch norm over the global batch on processors, where torch has none: (N, C, H, W) → the same, inside in fp32."""
+class OverProcesses:
+    """Mixed into a batch norm, before it: over the global batch on processors, where torch has none; inside in fp32."""
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Normalise by the statistics of all processes while training, by the running ones in evaluation."""
+        """(N, C, …) → the same: by the statistics of all processes while training, the running ones in evaluation."""
         if not self.training or place()[1] == 1:
             return super().forward(x)
-        axes, shape = (0, 2, 3), (1, -1, 1, 1)
+        axes, shape = (0, *range(2, x.ndim)), (1, -1, *(1 for _ in x.shape[2:]))
         values = x.float()
         count = torch.tensor(float(values.numel() // values.shape[1]))
         distributed.all_reduce(count)
@@ -54,23 +56,34 @@ class GlobalBatchNorm(nn.BatchNorm2d):
         return (centred * scale.view(shape) + self.bias.view(shape)).to(x.dtype)
 
 
+class GlobalBatchNorm1d(OverProcesses, nn.BatchNorm1d):
+    """Of vectors (N, C), of which a process may have one alone."""
+
+
+class GlobalBatchNorm2d(OverProcesses, nn.BatchNorm2d):
+    """Of maps (N, C, H, W)."""
+
+
+GLOBAL = {nn.BatchNorm1d: GlobalBatchNorm1d, nn.BatchNorm2d: GlobalBatchNorm2d}
+
+
 class GlobalBatchNormSync(LayerSync):
-    """Turn every batch norm of a model into `GlobalBatchNorm` for a data-parallel training, and back."""
+    """Turn every batch norm of a model into one over all processes for a data-parallel training, and back."""
 
     def apply(self, model: nn.Module) -> nn.Module:
         """Change the classes in place: parameters, buffers and names stay as they are."""
-        return change_classes(model, nn.BatchNorm2d, GlobalBatchNorm)
+        return change_classes(model, GLOBAL)
 
     def revert(self, model: nn.Module) -> nn.Module:
         """Change them back."""
-        return change_classes(model, GlobalBatchNorm, nn.BatchNorm2d)
+        return change_classes(model, {after: before for before, after in GLOBAL.items()})
 
 
-def change_classes(model: nn.Module, before: type[nn.Module], after: type[nn.Module]) -> nn.Module:
-    """Give every module whose class is exactly `before` the class `after`, which has the same attributes."""
+def change_classes(model: nn.Module, classes: Mapping[type[nn.Module], type[nn.Module]]) -> nn.Module:
+    """Give every module whose class is exactly a key of `classes` its value, which has the same attributes."""
     for module in model.modules():
-        if type(module) is before:
-            module.__class__ = after
+        if type(module) in classes:
+            module.__class__ = classes[type(module)]
     return model
 
 
