@@ -23,13 +23,14 @@ FORGED = "Good photographs, and what was made of each"
 def main() -> None:
     """Read data/prepared, write data/augmented, data/augmented_unlabelled and a picture."""
     params, train, output = load_params(), Path("data/prepared/train"), Path("data/augmented")
-    settings, summary = params.augment, read_json(Path("data/prepared/summary.json"))
-    synthesizer = importlib.import_module(f"defectdistill.training.synthesizers.{settings.synthesizer}")
+    table3, summary = params.augment.model_dump(), read_json(Path("data/prepared/summary.json"))
+    name, cyclegan = table3.pop("synthesizer"), table3.pop("cyclegan")
+    synthesizer = importlib.import_module(f"defectdistill.training.synthesizers.{name}")
     with stage_run("augment", params.flat("augment"), params.tracking.required) as run:
-        augment(train, output, **settings.table3())
-        augment(Path("data/prepared/unlabelled"), Path("data/augmented_unlabelled"), **settings.table3())
+        augment(train, output, **table3)
+        augment(Path("data/prepared/unlabelled"), Path("data/augmented_unlabelled"), **table3)
         copied = len(read_index(output))
-        made = synthesizer.synthesize(train, output, summary["classes"], settings.cyclegan.model_dump())
+        made = synthesizer.synthesize(train, output, summary["classes"], cyclegan)
         images, masks = open_array(output / "images.npy"), open_array(output / "masks.npy")
         each = params.augment.copies + 1
         step = max(1, copied // each // SHOWN) * each  # photographs from all over the training split

@@ -7,7 +7,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "src"))
 
 from defectdistill.data.tables import read_json
-from defectdistill.evaluation.leak_check import find_leaks
+from defectdistill.evaluation.leak_check import find_leaks, taught_unlabelled
 from defectdistill.params import load_params
 from defectdistill.places import place
 from defectdistill.stage import run_stage
@@ -44,7 +44,7 @@ def main() -> None:
             prepared=PREPARED,
             models=FOLDERS,
             data=summary,
-            leaks=find_leaks(PREPARED, summary["classes"], params.distill.teaches_unlabelled()),
+            leaks=find_leaks(PREPARED, summary["classes"], taught_unlabelled(params.distill.model_dump())),
             histories={model: beside(folder, "history.csv") for model, folder in FOLDERS.items()},
             contact_sheets=[(text, path) for text, path in sheets.items() if path.exists()],
             params=params.in_use(),

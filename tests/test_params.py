@@ -141,18 +141,6 @@ def test_settings_of_other_sources_are_not_in_use(tmp_path):
     assert "ingest.synthetic.seed" not in folder
 
 
-@pytest.mark.parametrize(
-    ("method", "hint_epochs", "teaches"),
-    [("combined", 0, True), ("hint", 0, True), ("none", 0, False), ("masks", 0, False), ("none", 2, True)],
-)
-def test_it_is_known_whether_photographs_without_a_label_were_learned_from(tmp_path, method, hint_epochs, teaches):
-    """The leak check looks at them then."""
-    params = load_params(changed(tmp_path, distill__method=method, distill__hint_epochs=hint_epochs))
-    assert params.distill.teaches_unlabelled() == teaches
-    params = load_params(changed(tmp_path, distill__hint_epochs=hint_epochs, distill__unlabelled=False))
-    assert not params.distill.teaches_unlabelled()
-
-
 SEGMENTER = {
     "task": "segmentation", "encoder": "tu-convnext_atto", "global_context": False, "feature_fusion": False,
     "weights": "none", "lr": 0.001, "min_lr": 0.0, "warmup": 0, "weight_decay": 0.0, "batch_size": 4, "epochs": 2,

@@ -92,10 +92,6 @@ class Distill(Section):
             raise ValueError("every one of distill.weights is 0: nothing would be distilled; raise one")
         return self
 
-    def teaches_unlabelled(self) -> bool:
-        """Whether the student learns from photographs without a label: only a teacher says something of them."""
-        return self.unlabelled and (self.method in ("combined", *ASKED) or self.hint_epochs > 0)
-
     def parts(self) -> set[str]:
         """Return the methods that take part."""
         if self.method != "combined":

@@ -12,6 +12,7 @@ from pydantic import BaseModel, ValidationError, model_validator
 from ruamel.yaml import YAML, YAMLError
 
 from defectdistill import distill_sections, ingest_sections, model_sections, sections
+from defectdistill.data.tables import flatten
 
 PARAMS = "params.yaml"
 NETWORKS, TASKS = ("unet3plus", "resunet", "classifier"), ("classification", "segmentation")
@@ -139,17 +140,6 @@ class Params(sections.Section):
         sources = (f"ingest.{name}." for name in SOURCES if name != self.ingest.source)
         others = ("export.", "tracking.", "registry.", *sources)
         return {name: value for name, value in self.flat().items() if not name.startswith(others)}
-
-
-def flatten(values: dict[str, Any], prefix: str = "", separator: str = ".") -> dict[str, Any]:
-    """Return {full name: leaf value} of nested dictionaries, with the names that `dvc exp run -S` takes."""
-    flat: dict[str, Any] = {}
-    for name, value in values.items():
-        if isinstance(value, dict) and value:
-            flat |= flatten(value, f"{prefix}{name}{separator}", separator)
-        else:
-            flat[prefix + name] = value
-    return flat
 
 
 def load_params(path: str | Path = PARAMS) -> Params:

@@ -109,10 +109,6 @@ class Augment(Section):
     synthesizer: Literal["none", "cyclegan"]
     cyclegan: CycleGAN
 
-    def table3(self) -> dict[str, float]:
-        """Return the keys of Table 3 and the quarter turns alone, with the number of copies and the seed."""
-        return self.model_dump(exclude={"synthesizer", "cyclegan"})
-
 
 class Evaluate(Section):
     """The evaluation."""

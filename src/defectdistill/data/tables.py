@@ -4,6 +4,7 @@ import csv
 import json
 from collections.abc import Iterable, Sequence
 from pathlib import Path, PurePosixPath
+from typing import Any
 
 
 def read_table(path: Path) -> list[dict[str, str]]:
@@ -58,3 +59,14 @@ def inside(folder: Path, name: str) -> Path:
     if path.is_absolute() or ".." in path.parts or "\0" in name or not path.parts:
         raise ValueError(f"{folder} names the file {name!r}: expected a path below that folder; run `dvc repro` again")
     return folder / path
+
+
+def flatten(values: dict[str, Any], prefix: str = "", separator: str = ".") -> dict[str, Any]:
+    """Return {full name: leaf value} of nested dictionaries, with the names that `dvc exp run -S` takes."""
+    flat: dict[str, Any] = {}
+    for name, value in values.items():
+        if isinstance(value, dict) and value:
+            flat |= flatten(value, f"{prefix}{name}{separator}", separator)
+        else:
+            flat[prefix + name] = value
+    return flat

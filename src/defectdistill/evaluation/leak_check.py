@@ -1,6 +1,6 @@
 """Looks for near copies of test photographs among those that were learned from, in the arrays as they were prepared."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,15 @@ from defectdistill.data.near_duplicates import find_links
 from defectdistill.data.packed import open_array, read_index
 
 LEARNED_FROM, UNLABELLED, TEST = ("train", "val"), "unlabelled", "test"
+WITHOUT_TEACHER = ("masks", "none")  # methods of `distill`
+
+
+def taught_unlabelled(distill: Mapping[str, Any]) -> bool:
+    """Whether a student learned from photographs without a label: only a teacher says something of them.
+
+    `distill` holds the keys of that section of params.yaml.
+    """
+    return distill["unlabelled"] and (distill["method"] not in WITHOUT_TEACHER or distill["hint_epochs"] > 0)
 
 
 def find_leaks(prepared: Path, classes: Sequence[str], unlabelled: bool = False) -> dict[str, Any]:

@@ -10,6 +10,7 @@ import numpy as np
 import onnx
 
 from defectdistill.data.packed import labels_of, open_array
+from defectdistill.data.tables import flatten
 from defectdistill.evaluation.scores import classification_scores
 from defectdistill.export.deployed import Deployed
 from defectdistill.export.forms import FILES, FP32, INT8, SCORES
@@ -26,7 +27,6 @@ from defectdistill.export.parity import (
 from defectdistill.export.quantise import quantise
 from defectdistill.export.runtimes import RUNTIMES
 from defectdistill.files import writing
-from defectdistill.params import flatten
 from defectdistill.predict import Predictor
 
 

@@ -12,9 +12,8 @@ from typing import Any
 
 from ruamel.yaml import YAML, YAMLError
 
-from defectdistill.data.tables import read_json
+from defectdistill.data.tables import flatten, read_json
 from defectdistill.evaluation.held_out import Photographs
-from defectdistill.params import flatten
 from defectdistill.tracking.git_state import git_state
 
 LOCK = Path("dvc.lock")

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from defectdistill.params import flatten
+from defectdistill.data.tables import flatten
 from defectdistill.processes import is_main_process
 from defectdistill.tracking.git_state import git_state
 from defectdistill.tracking.journal import Journal
