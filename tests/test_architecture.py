@@ -20,6 +20,7 @@ HARMLESS = {  # of names and forms alone, which cannot change what is computed
     ("evaluation/comparison.py", "sections"),
     ("training/distillation.py", "distill_sections"),
 }
+BELOW_EVALUATION = ("predict.py", "predict_masks.py", "assess.py", "probabilities.py")  # which asks these
 FILES = sorted(path for layer in LAYERS for path in (SOURCE / layer).rglob("*.py"))
 
 
@@ -42,3 +43,8 @@ def test_imports_point_one_way(path):
     found = imported(path)
     assert found & LAYERS.keys() <= LAYERS[layer] | {layer}
     assert {form for form in found & FORMS if (name, form) not in HARMLESS} == set()
+
+
+@pytest.mark.parametrize("name", BELOW_EVALUATION)
+def test_predicting_needs_nothing_of_the_evaluation(name):
+    assert not imported(SOURCE / name) & {"evaluation", "training", "export"}

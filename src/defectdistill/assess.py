@@ -11,9 +11,9 @@ from pathlib import Path
 import numpy as np
 
 from defectdistill.data.tables import read_json
-from defectdistill.evaluation.uncertainty import confidence
 from defectdistill.places import CALIBRATION
 from defectdistill.predict import Predictor
+from defectdistill.probabilities import confidence
 
 
 @dataclass(frozen=True)

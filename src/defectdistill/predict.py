@@ -13,11 +13,11 @@ import torch
 
 from defectdistill import checkpoint
 from defectdistill.data.preprocess import square
-from defectdistill.evaluation.uncertainty import entropy
 from defectdistill.model_forms import Classifier
 from defectdistill.model_json import build, read_model_json
 from defectdistill.models.normalise import normalise
 from defectdistill.models.students import Student, build_student
+from defectdistill.probabilities import entropy
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from defectdistill.evaluation.gathered import MODELS
 from defectdistill.evaluation.measures import choose
 from defectdistill.evaluation.results import evaluation_results
 from defectdistill.evaluation.scores import negative_log_likelihood
-from defectdistill.evaluation.uncertainty import confidence
+from defectdistill.probabilities import confidence
 
 
 def measured(case, calibrate=True, target=0.8, resamples=300, seed=0):

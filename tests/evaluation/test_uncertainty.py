@@ -9,13 +9,8 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from defectdistill.evaluation.bootstrap import once
-from defectdistill.evaluation.uncertainty import (
-    average_confidence,
-    average_entropy,
-    class_counts,
-    entropy,
-    resampled_averages,
-)
+from defectdistill.evaluation.uncertainty import average_confidence, average_entropy, class_counts, resampled_averages
+from defectdistill.probabilities import entropy
 
 PROBS = np.array([[0.5, 0.25, 0.25], [0.1, 0.8, 0.1], [0.0, 1.0, 0.0], [1 / 3, 1 / 3, 1 / 3]])
 CLASSES = ["a", "b", "c"]

@@ -12,7 +12,7 @@ import numpy as np
 
 from defectdistill.evaluation.bootstrap import Estimate, interval, resample, weighted_mean
 from defectdistill.evaluation.scores import resampled_scores
-from defectdistill.evaluation.uncertainty import confidence, entropy
+from defectdistill.probabilities import confidence, entropy
 
 COMPARED = "macro_f1"
 ON_TEST = ("accuracy", "macro_f1", "loss")

@@ -14,7 +14,7 @@ from scipy.special import log_softmax, softmax
 
 from defectdistill.evaluation.bootstrap import ratio, weighted_mean
 from defectdistill.evaluation.scores import checked
-from defectdistill.evaluation.uncertainty import checked_probs, confidence
+from defectdistill.probabilities import checked_probs, confidence
 
 LOWEST, HIGHEST = 0.1, 10.0  # temperatures
 FITTED, BOUNDED, SEPARATED, OFF = "fitted", "bounded", "separated", "off"

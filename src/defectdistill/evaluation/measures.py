@@ -9,7 +9,8 @@ from defectdistill.evaluation.bootstrap import weighted_mean
 from defectdistill.evaluation.calibration import OFF, Temperature, fit_temperature, resampled_calibration, scaled
 from defectdistill.evaluation.scores import checked, metric_names, negative_log_likelihood, resampled_scores
 from defectdistill.evaluation.selective import choose_threshold, resampled_selection, resampled_threshold
-from defectdistill.evaluation.uncertainty import confidence, entropy, resampled_averages
+from defectdistill.evaluation.uncertainty import resampled_averages
+from defectdistill.probabilities import confidence, entropy
 
 
 @dataclass(frozen=True)

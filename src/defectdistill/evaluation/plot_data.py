@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 from sklearn import metrics
 
-from defectdistill.evaluation.uncertainty import checked_probs, confidence, entropy
+from defectdistill.probabilities import checked_probs, confidence, entropy
 
 _PREDICTED = ("predicted", "confidence", "entropy")
 

@@ -15,7 +15,7 @@ from sklearn import metrics
 
 from defectdistill.evaluation import plot_style as style
 from defectdistill.evaluation.scores import confusion
-from defectdistill.evaluation.uncertainty import checked_probs, confidence, entropy
+from defectdistill.probabilities import checked_probs, confidence, entropy
 
 ALL = "All images"
 _BEHIND_TEXT = {"facecolor": "white", "edgecolor": "none", "pad": 1.5}

@@ -11,7 +11,7 @@ import numpy as np
 from sklearn import metrics
 
 from defectdistill.evaluation.bootstrap import once, ratio, weighted_mean
-from defectdistill.evaluation.uncertainty import checked_probs
+from defectdistill.probabilities import checked_probs
 
 # A class given the probability 0 would make the loss infinite: 27.6 nats is the most that one image can cost.
 SMALLEST_PROBABILITY = 1e-12

@@ -12,7 +12,7 @@ from matplotlib.axes import Axes
 from defectdistill.evaluation import plot_style as style
 from defectdistill.evaluation.calibration import BINS, reliability
 from defectdistill.evaluation.selective import HANDED_OVER, coverage_curve
-from defectdistill.evaluation.uncertainty import confidence
+from defectdistill.probabilities import confidence
 
 _DASHED = {"color": style.QUIET, "linewidth": 1, "linestyle": (0, (4, 3))}
 _BEHIND = {"facecolor": "white", "edgecolor": "none", "pad": 0.8}
