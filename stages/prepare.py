@@ -7,8 +7,8 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "src"))
 
-from defectdistill.data.copy_groups import TABLE, message
-from defectdistill.data.normal import message as message_of_masks
+from defectdistill.data.copy_groups import TABLE, copies_message
+from defectdistill.data.normal import normal_message
 from defectdistill.data.packed import labels_of, open_array
 from defectdistill.data.prepare import prepare
 from defectdistill.evaluation.contact_sheet import contact_sheet
@@ -36,7 +36,7 @@ def main() -> None:
         run.log_artifacts(SHEET)
         run.log_artifacts(PREPARED / TABLE)
     print(f"masks read as {summary['masks']['coding']}; {summary['protocol']}: {summary['counts']}")
-    print(*filter(None, [message_of_masks(summary["masks"]), message(summary["near_duplicates"])]), sep="\n")
+    print(*filter(None, [normal_message(summary["masks"]), copies_message(summary["near_duplicates"])]), sep="\n")
     if summary["divided"] in ("random", "after_augmentation"):
         print(f"WARNING: the scores will flatter (prepare.protocol: {summary['divided']}); see the report")
 

@@ -9,7 +9,7 @@ import pytest
 from photograph_copies import KINDS, cropped, encoded, everything
 
 from defectdistill.data import near_duplicates
-from defectdistill.data.copy_groups import Copies, message
+from defectdistill.data.copy_groups import Copies, copies_message
 from defectdistill.data.errors import DataError
 from defectdistill.data.fingerprint import INVERSE, TURNS, fingerprint, hashes, turned, turned_hashes
 from defectdistill.data.images import decode_image
@@ -306,8 +306,8 @@ def test_a_copy_under_two_labels_is_kept_and_reported(tmp_path):
     assert "x/wrong.png (flame)" in named
     assert "(short_circuit)" in named
     assert "unlabelled/1.png (no label)" in named
-    assert message(found).count("\n") == 2
-    assert "WARNING: 1 of these sets stand under two labels" in message(found)
+    assert copies_message(found).count("\n") == 2
+    assert "WARNING: 1 of these sets stand under two labels" in copies_message(found)
     assert sides["x/wrong.png"] == sides["short_circuit/short_circuit_000.png"]
     assert groups["x/wrong.png"] == groups["short_circuit/short_circuit_000.png"]
 

@@ -11,7 +11,7 @@ import pytest
 
 from defectdistill.data.errors import DataError
 from defectdistill.data.ingest import write_raw
-from defectdistill.data.normal import message
+from defectdistill.data.normal import normal_message
 from defectdistill.data.prepare import prepare
 from defectdistill.data.sample import Sample
 
@@ -213,16 +213,18 @@ def test_a_class_without_masks_that_is_not_called_normal_is_named(tmp_path):
     only_dents = {"with_mask": lambda label, number: label == "dent"}
     summary = run(tmp_path, **only_dents, normal_classes=[])
     assert summary["masks"]["unmarked_classes"] == ["good", "scratch"]
-    assert "prepare.normal_classes: [good, scratch]" in message(summary["masks"])
+    assert "prepare.normal_classes: [good, scratch]" in normal_message(summary["masks"])
     black = run(tmp_path / "black", with_mask=lambda label, number: label != "scratch", normal_classes=[])
     assert black["masks"]["unmarked_classes"] == ["scratch"]  # good ones have masks, which are empty
     summary = run(tmp_path / "said", **only_dents, normal_classes=["scratch", "good"])
     assert summary["masks"]["normal_classes"] == ["good", "scratch"]
-    assert message(summary["masks"]).startswith("good, scratch: without defects, an empty mask for 20 photographs")
-    assert message(run(tmp_path / "all")["masks"]) == ""
-    assert message(run(tmp_path / "none", with_mask=lambda label, number: False, masks="none")["masks"]) == ""
+    assert normal_message(summary["masks"]).startswith(
+        "good, scratch: without defects, an empty mask for 20 photographs"
+    )
+    assert normal_message(run(tmp_path / "all")["masks"]) == ""
+    assert normal_message(run(tmp_path / "none", with_mask=lambda label, number: False, masks="none")["masks"]) == ""
     mixed = run(tmp_path / "mixed", **only_dents, masks="given_else_threshold", size=64)["masks"]
-    assert message(mixed) == "good: without defects, an empty mask for 10 photographs that have none " + (
+    assert normal_message(mixed) == "good: without defects, an empty mask for 10 photographs that have none " + (
         "(prepare.normal_classes)"
     )
 

@@ -94,7 +94,7 @@ class Copies:
         return ", ".join(f"{row['name']} ({row['label'] or 'no label'})" for row in rows) + rest
 
 
-def message(summary: Mapping[str, Any]) -> str:
+def copies_message(summary: Mapping[str, Any]) -> str:
     """Return in words what summary.json says of near copies: loud about those that stand under two labels."""
     if not summary["searched"]:
         return "near copies were not looked for (prepare.near_duplicates: false)"

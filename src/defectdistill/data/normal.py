@@ -40,7 +40,7 @@ def normal_classes(classes: Sequence[str], drawn: Collection[str], chosen: Seque
     return [name for name in classes if name in chosen]
 
 
-def message(masks: Mapping[str, Any]) -> str:
+def normal_message(masks: Mapping[str, Any]) -> str:
     """Return in words what summary.json says of classes whose photographs have no masks; '' where there is none."""
     normal, unmarked = masks["normal_classes"], masks["unmarked_classes"]
     lines = []

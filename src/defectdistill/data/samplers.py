@@ -35,7 +35,7 @@ class HalfAndHalf(Sampler):
             yield from islice(others, rows // 2)
 
 
-def place() -> tuple[int, int]:
+def rank_and_processes() -> tuple[int, int]:
     """Return (rank, number of processes) of a data-parallel training, (0, 1) when training alone."""
     return (distributed.get_rank(), distributed.get_world_size()) if distributed.is_initialized() else (0, 1)
 
@@ -69,10 +69,10 @@ class Shares(BatchSampler):
 
     def smallest(self) -> int:
         """Return how many rows a global batch must have."""
-        return 1 if self.seed is None else max(2, place()[1])
+        return 1 if self.seed is None else max(2, rank_and_processes()[1])
 
     def __iter__(self) -> Iterator[list[int]]:
-        rank, processes = place()
+        rank, processes = rank_and_processes()
         for rows in super().__iter__():
             if len(rows) >= self.smallest() and rows[rank::processes]:
                 yield rows[rank::processes]

@@ -1,11 +1,15 @@
 """What every frozen teacher has in common: it only looks, and it is a checkpoint folder."""
 
+from collections.abc import Mapping, Set
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
+import torch
 from torch import nn
 
 from defectdistill import checkpoint, model_forms, model_json
+from defectdistill.distillation.answer import EVERYTHING, Answer
+from defectdistill.models.class_map import class_evidence, class_maps
 from defectdistill.models.taps import Tap
 
 
@@ -21,6 +25,7 @@ class Frozen(nn.Module):
     taps: dict[int, Tap]
     channels: int
     says: frozenset[str]
+    asked: frozenset[str] = EVERYTHING
 
     def __init__(self, config: dict[str, Any]):
         super().__init__()
@@ -30,6 +35,17 @@ class Frozen(nn.Module):
         """Freeze what has been built."""
         self.requires_grad_(False)
         self.eval()
+
+    def only(self, asked: Set[str]) -> None:
+        """Nobody will read anything else of an `Answer`: what can be left out for it is."""
+        self.asked = frozenset(asked)
+
+    def answer(self, features: Mapping[int, torch.Tensor], logits: torch.Tensor) -> Answer:
+        """Return what is asked for of features {stride: (N, C, h, w)} and of a segmentation's logits (N, K, H, W)."""
+        logits = logits.float()
+        maps = class_maps(logits, features) if "maps" in self.asked else {}
+        scores = class_evidence(logits) if "scores" in self.asked else None
+        return Answer(dict(features) if "features" in self.asked else {}, maps, scores)
 
     def train(self, mode: bool = True) -> Self:
         """Stay in evaluation mode: batch norm in a frozen network would go on moving otherwise."""

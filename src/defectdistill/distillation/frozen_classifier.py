@@ -1,6 +1,5 @@
 """A classifier as a teacher: evaluation mode for good, features of its levels and its logits."""
 
-from collections.abc import Set
 from pathlib import Path
 
 import torch
@@ -27,9 +26,6 @@ class FrozenClassifier(Frozen):
         self.network = build_student(config["arch"], config["classes"])
         self.taps: dict[int, Tap] = taps_of(self.network, config["strides"])
         self.settle()
-
-    def only(self, asked: Set[str]) -> None:
-        """Nobody will read anything else: the head costs next to nothing and stays."""
 
     @torch.no_grad()
     def forward(self, x: torch.Tensor) -> Answer:

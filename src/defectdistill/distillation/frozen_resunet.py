@@ -12,7 +12,6 @@ from torch import nn
 from defectdistill import model_forms
 from defectdistill.distillation.answer import EVERYTHING, Answer
 from defectdistill.distillation.frozen_base import Frozen
-from defectdistill.models.class_map import class_evidence, class_maps
 from defectdistill.models.encoders import LibraryEncoder, depth_for
 from defectdistill.models.resunet import ResUNet
 from defectdistill.models.taps import Tap, select_taps
@@ -45,7 +44,7 @@ class FrozenResUNet(Frozen):
 
     def only(self, asked: Set[str]) -> None:
         """Nobody will read anything else: leave the decoder out where it would be for nothing."""
-        self.asked = frozenset(asked)
+        super().only(asked)
         if not self.asked & {"maps", "scores"}:
             self.network.steps, self.network.fusion, self.network.head = nn.ModuleList(), None, None
 
@@ -56,10 +55,7 @@ class FrozenResUNet(Frozen):
             levels = zip(self.network.taps, self.network.encode(x), strict=True)
             return Answer({tap.stride: level for tap, level in levels if tap.stride in self.taps})
         logits, features = self.network.forward_with_features(x, self.taps)
-        logits = logits.float()
-        maps = class_maps(logits, features) if "maps" in self.asked else {}
-        scores = class_evidence(logits) if "scores" in self.asked else None
-        return Answer(features if "features" in self.asked else {}, maps, scores)
+        return self.answer(features, logits)
 
 
 def freeze_resunet(model: ResUNet, config: dict[str, Any], strides: list[int], class_maps: bool) -> FrozenResUNet:

@@ -8,9 +8,8 @@ from torch import fx, nn
 from torch.fx.experimental.optimization import fuse
 
 from defectdistill import model_forms, model_json
-from defectdistill.distillation.answer import EVERYTHING, Answer
+from defectdistill.distillation.answer import Answer
 from defectdistill.distillation.frozen_base import Frozen
-from defectdistill.models.class_map import class_evidence, class_maps
 from defectdistill.models.encoders import PLAIN_DEPTH, build_encoder, depth_for
 from defectdistill.models.taps import Tap, select_taps
 from defectdistill.models.unet3plus import FullScaleDecoder, UNet3Plus, enlarged
@@ -35,7 +34,7 @@ class FrozenTeacher(Frozen):
         self.channels = config["out_channels"]
         answers = {"maps", "scores"} if self.channels > 1 else {"maps"}
         self.says = frozenset({"features", *(answers if config["class_maps"] else ())})
-        self.decoder, self.asked = None, EVERYTHING
+        self.decoder = None
         if config["class_maps"]:
             channels = [tap.channels for tap in encoder.taps]
             self.decoder = FullScaleDecoder(channels, config["width"], config["out_channels"])
@@ -43,8 +42,8 @@ class FrozenTeacher(Frozen):
         self.settle()
 
     def only(self, asked: Set[str]) -> None:
-        """Nobody will read anything else: do not compute it."""
-        self.asked = frozenset(asked)
+        """Nobody will read anything else: leave the decoder out where it would be for nothing."""
+        super().only(asked)
         if not self.asked & {"maps", "scores"}:
             self.decoder = None
 
@@ -55,10 +54,7 @@ class FrozenTeacher(Frozen):
         features = {stride: levels[position] for stride, position in self.positions.items()}
         if self.decoder is None:
             return Answer(features)
-        logits = enlarged(self.decoder(levels), x).float()
-        maps = class_maps(logits, features) if "maps" in self.asked else {}
-        scores = class_evidence(logits) if "scores" in self.asked else None
-        return Answer(features if "features" in self.asked else {}, maps, scores)
+        return self.answer(features, enlarged(self.decoder(levels), x))
 
     @classmethod
     def check(cls, folder: Path, config: model_forms.FrozenTeacherPart) -> None:

@@ -70,3 +70,8 @@ def weighted_mean(values: np.ndarray, weights: np.ndarray) -> np.ndarray:
 def ratio(part: np.ndarray, whole: np.ndarray) -> np.ndarray:
     """Return part / whole, NaN where the whole is 0."""
     return np.divide(part, whole, out=np.full(np.broadcast(part, whole).shape, np.nan), where=whole > 0)
+
+
+def mean_of_known(values: np.ndarray) -> np.ndarray:
+    """Return the mean over the columns that are known, NaN where none is: (R, K) → (R,)."""
+    return ratio(np.nansum(values, axis=1), np.isfinite(values).sum(axis=1))

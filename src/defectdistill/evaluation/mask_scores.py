@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from defectdistill.evaluation.bootstrap import ratio
+from defectdistill.evaluation.bootstrap import mean_of_known, ratio
 from defectdistill.evaluation.scores import metric_names
 
 SCORES = ("dice", "iou")
@@ -43,8 +43,3 @@ def mask_scores(counts: np.ndarray, classes: Sequence[str], weights: np.ndarray)
     for column, metric in enumerate(metric_names(classes)):
         scores |= {f"{name}/{metric}": values[name][:, column] for name in SCORES}
     return scores
-
-
-def mean_of_known(values: np.ndarray) -> np.ndarray:
-    """Return the mean over the columns that are known, NaN where none is: (R, K) → (R,)."""
-    return ratio(np.nansum(values, axis=1), np.isfinite(values).sum(axis=1))

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import numpy as np
 from sklearn import metrics
 
-from defectdistill.evaluation.bootstrap import once, ratio, weighted_mean
+from defectdistill.evaluation.bootstrap import mean_of_known, once, ratio, weighted_mean
 from defectdistill.probabilities import checked_probs
 
 # A class given the probability 0 would make the loss infinite: 27.6 nats is the most that one image can cost.
@@ -67,9 +67,9 @@ def resampled_scores(
     }
     scores = {
         "accuracy": ratio(hits.sum(axis=1), support.sum(axis=1)),
-        "macro_f1": _mean_of_known(per_class["f1"]),
-        "macro_recall": _mean_of_known(recall),
-        "macro_auc": _mean_of_known(per_class["auc"]),
+        "macro_f1": mean_of_known(per_class["f1"]),
+        "macro_recall": mean_of_known(recall),
+        "macro_auc": mean_of_known(per_class["auc"]),
         "g_mean": np.nanprod(recall, axis=1) ** (1 / np.maximum(1, (support > 0).sum(axis=1))),
         "loss": weighted_mean(negative_log_likelihood(probs, labels), weights),
     }
@@ -82,10 +82,6 @@ def negative_log_likelihood(probs: np.ndarray, labels: np.ndarray) -> np.ndarray
     """Return −ln p of each image's true class in nats, p clipped from below at 1e-12: (N, K) → (N,)."""
     true_class_probs = probs[np.arange(len(labels)), labels]
     return 0.0 - np.log(np.maximum(true_class_probs, SMALLEST_PROBABILITY))  # "0 −": no negative zero
-
-
-def _mean_of_known(values: np.ndarray) -> np.ndarray:
-    return ratio(np.nansum(values, axis=1), np.isfinite(values).sum(axis=1))
 
 
 def _auc(score: np.ndarray, positive: np.ndarray, weights: np.ndarray) -> np.ndarray:

@@ -10,9 +10,8 @@ import torch
 from torch import distributed, nn
 
 from defectdistill.data.batches import NO_LABEL
-from defectdistill.data.samplers import place
+from defectdistill.data.samplers import rank_and_processes
 
-KINDS = ("none", "balanced", "adaptive")
 MEMORY = 0.5  # share of the weights that an epoch leaves as they were: without it they swing
 LARGEST_SHIFT = 0.5  # a class that is always found still counts for half of an even share, or it would be forgotten
 
@@ -77,7 +76,7 @@ class ClassWeights(nn.Module):
         """Set the weights of the next epoch, the same in all processes, and forget what was counted."""
         if self.kind != "adaptive":
             return
-        if place()[1] > 1:
+        if rank_and_processes()[1] > 1:
             distributed.all_reduce(self.hits)
             distributed.all_reduce(self.seen)
         self.weights.copy_(adapted(self.weights, self.hits, self.seen))

@@ -12,7 +12,7 @@ from lightning.pytorch.plugins import LayerSync, TorchSyncBatchNorm
 from torch import distributed, nn
 
 from defectdistill.data.batches import NO_LABEL
-from defectdistill.data.samplers import place
+from defectdistill.data.samplers import rank_and_processes
 
 
 def batch_weight(labels: torch.Tensor, labelled: bool = False) -> torch.Tensor | float:
@@ -20,7 +20,7 @@ def batch_weight(labels: torch.Tensor, labelled: bool = False) -> torch.Tensor |
 
     `labels` (B,) of the share; with `labelled` the images without a label do not count.
     """
-    processes = place()[1]
+    processes = rank_and_processes()[1]
     if processes == 1:
         return 1.0
     share = (labels != NO_LABEL).sum().float() if labelled else torch.tensor(float(len(labels)), device=labels.device)
@@ -31,7 +31,7 @@ def batch_weight(labels: torch.Tensor, labelled: bool = False) -> torch.Tensor |
 
 def summed(values: torch.Tensor) -> torch.Tensor:
     """Return the sum over all processes, through which gradients flow; every process must ask for it."""
-    return values if place()[1] == 1 else collective.all_reduce(values)
+    return values if rank_and_processes()[1] == 1 else collective.all_reduce(values)
 
 
 class OverProcesses:
@@ -39,7 +39,7 @@ class OverProcesses:
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """(N, C, …) → the same: by the statistics of all processes while training, the running ones in evaluation."""
-        if not self.training or place()[1] == 1:
+        if not self.training or rank_and_processes()[1] == 1:
             return super().forward(x)
         axes, shape = (0, *range(2, x.ndim)), (1, -1, *(1 for _ in x.shape[2:]))
         values = x.float()

@@ -6,7 +6,7 @@ from defectdistill.data.errors import DataError
 from defectdistill.data.ingest import write_raw
 from defectdistill.data.prepare import prepare
 from defectdistill.data.sample import Rejected, Sample
-from defectdistill.data.sources.severstal.run_lengths import decode_runs, encode_runs
+from defectdistill.data.sources.severstal.run_lengths import decode_runs
 from defectdistill.data.sources.severstal.source import CLASSES, samples
 
 APART, JOINED = "ImageId,ClassId,EncodedPixels", "ImageId_ClassId,EncodedPixels"
@@ -24,6 +24,14 @@ DEFECTS = {"a.jpg": {2: area(0, 0, 4, 5), 1: area(2, 4, 2, 2)}, "b.jpg": {4: are
 DEFECTS |= {"d.jpg": {1: area(0, 0, 2, 2)}, "e.jpg": {3: area(0, 0, 6, 1)}}
 
 
+def encoded(mask):
+    """Run lengths of a bool mask (height, width)."""
+    flat = np.concatenate([[False], np.asarray(mask, bool).T.ravel(), [False]])
+    edges = np.flatnonzero(flat[1:] != flat[:-1])
+    starts, ends = edges[::2], edges[1::2]
+    return " ".join(f"{start + 1} {end - start}" for start, end in zip(starts, ends, strict=True))
+
+
 def write(root, layout, defects=DEFECTS):
     (root / "train_images").mkdir(parents=True)
     for number, name in enumerate(defects):
@@ -31,7 +39,7 @@ def write(root, layout, defects=DEFECTS):
     lines = [layout]
     for name, of_image in defects.items():
         for number in range(1, 5):
-            runs = encode_runs(of_image[number]) if number in of_image else ""
+            runs = encoded(of_image[number]) if number in of_image else ""
             if layout == JOINED:
                 lines.append(f"{name}_{number},{runs}")
             elif runs:
@@ -54,7 +62,7 @@ def test_runs_go_down_the_columns_and_count_from_one():
     expected[0, 1] = True  # pixel 4, the top of the second column
     expected[2, 3] = True  # pixel 12, the last
     np.testing.assert_array_equal(decode_runs("2 3 12 1", 3, 4), expected)
-    assert encode_runs(expected) == "2 3 12 1"
+    assert encoded(expected) == "2 3 12 1"
     assert not decode_runs("  ", 3, 4).any()
 
 

@@ -61,11 +61,3 @@ def decode_runs(text: str, height: int, width: int) -> np.ndarray:
     for start, length in pairs:
         flat[start - 1 : start - 1 + length] = True
     return flat.reshape(width, height).T
-
-
-def encode_runs(mask: np.ndarray) -> str:
-    """Return the run lengths of a bool mask (height, width): the inverse of `decode_runs`."""
-    flat = np.concatenate([[False], np.asarray(mask, bool).T.ravel(), [False]])
-    edges = np.flatnonzero(flat[1:] != flat[:-1])
-    starts, ends = edges[::2], edges[1::2]
-    return " ".join(f"{start + 1} {end - start}" for start, end in zip(starts, ends, strict=True))
