@@ -5,25 +5,23 @@ from functools import cache
 from pathlib import Path
 from typing import Any, get_args
 
-import numpy as np
 import torch
 from torch import nn
 
 from defectdistill import checkpoint
 from defectdistill.data.dihedral import laid
-from defectdistill.data.packed import masked_in, open_array
+from defectdistill.data.packed import open_array
 from defectdistill.distill_sections import Distill
-from defectdistill.distillation.answer import EVERYTHING, FEATURES, MAPS, SCORES, Answer
-from defectdistill.distillation.feature_store import open_store, read_manifest
+from defectdistill.distillation.answer import EVERYTHING, Answer
 from defectdistill.distillation.frozen import load_any
 from defectdistill.distillation.frozen_base import Frozen
 from defectdistill.distillation.pair import Pair
 from defectdistill.distillation.ramp import quadratic_ramp
-from defectdistill.models.class_map import mask_map
 from defectdistill.models.normalise import normalise
 from defectdistill.models.taps import Tap, select_taps
 from defectdistill.training.distributed import batch_weight
 from defectdistill.training.fit import mean_over
+from defectdistill.training.stored_answers import Arrays, mask_arrays, stored_answers
 from defectdistill.training.student_task import StudentTask
 
 # Method name → module with `build(pair, settings)`; imported when it is asked for, so that editing a method that
@@ -125,9 +123,6 @@ def terms_named(terms: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
     return {"distillation" if name == "total" else name: value for name, value in terms.items()}
 
 
-Arrays = dict[str, np.ndarray]
-
-
 def distilling_task(
     task: StudentTask, settings: dict, store: Path, teacher: Path, splits: dict[str, Path], unlabelled: Path
 ) -> tuple[StudentTask, dict[str, Arrays], tuple[Path, Arrays] | None]:
@@ -139,12 +134,35 @@ def distilling_task(
     such a folder. What was not stored the frozen teacher is asked for in every step. Raises ValueError for an unknown
     method and for a store that does not fit.
     """
-    if settings["method"] not in METHODS:
-        raise ValueError(f"distill.method = {settings['method']!r}: expected one of {', '.join(METHODS)}")
-    strides, trained = settings["levels"], checkpoint.content_hash(teacher)
     with torch.random.fork_rng(devices=[]):  # a method's initial weights are the same, stored or not
         frozen = load_any(teacher.with_name("frozen_teacher"))
-    taps, teacher_taps = task.levels(strides), select_taps(frozen.taps, strides, "the frozen teacher")
+    taps = task.levels(settings["levels"])
+    method = method_of(task, settings, taps, frozen)
+    asked = method.needs & EVERYTHING
+    if asked and settings["unlabelled"] and len(open_array(unlabelled / "images.npy")):
+        splits = splits | {UNLABELLED: unlabelled}  # only a teacher says something of them
+    if asked:
+        stored, left = stored_answers(asked, settings["levels"], store, checkpoint.content_hash(teacher), splits)
+        frozen.only(left)
+    else:
+        levels, left = settings["levels"] if "masks" in method.needs else [], frozenset()
+        stored = {split: mask_arrays(folder, task.classes, levels) for split, folder in splits.items()}
+    arrays = {split: {STORED + name: array for name, array in of.items()} for split, of in stored.items()}
+    further = (unlabelled, arrays.pop(UNLABELLED)) if UNLABELLED in arrays else None
+    end = settings["alpha_end"]
+    weights = (settings["alpha_start"], end) if settings["schedule"] == "ramp" else (end, end)
+    distilling = mixed(Distilling, type(task))(task.parts(), method, taps, weights, frozen if left else None)
+    return distilling, arrays, further
+
+
+def method_of(task: StudentTask, settings: dict, taps: dict[int, Tap], frozen: Frozen) -> nn.Module:
+    """Return the method that `settings` name for a student's task, its taps and a frozen teacher.
+
+    Raises ValueError where there is none of this name, or the teacher does not say what it asks for.
+    """
+    if settings["method"] not in METHODS:
+        raise ValueError(f"distill.method = {settings['method']!r}: expected one of {', '.join(METHODS)}")
+    teacher_taps = select_taps(frozen.taps, settings["levels"], "the frozen teacher")
     pair = Pair(taps, teacher_taps, frozen.channels, task.classes, task.map_channels)
     method = importlib.import_module(METHODS[settings["method"]]).build(pair, settings)
     if unsaid := (method.needs & EVERYTHING) - frozen.says:
@@ -152,46 +170,4 @@ def distilling_task(
             f"distill.method = {settings['method']} asks for the teacher's {' and '.join(sorted(unsaid))}, but this "
             f"one says {' and '.join(sorted(frozen.says))}: choose another method, or another teacher"
         )
-    if settings["unlabelled"] and method.needs & EVERYTHING and len(open_array(unlabelled / "images.npy")):
-        splits = splits | {UNLABELLED: unlabelled}  # only a teacher says something of them
-    if not method.needs & EVERYTHING:
-        levels = strides if "masks" in method.needs else []
-        stored = {split: mask_arrays(folder, task.classes, levels) for split, folder in splits.items()}
-        frozen = None
-    else:
-        needed, manifest = method.needs & EVERYTHING, read_manifest(store, trained)
-        evidence = any(SCORES in split["arrays"] for split in manifest["splits"].values())
-        kept = needed if manifest["stored"] else needed & ({"scores"} if evidence else set())
-        names = names_of(kept, strides)
-        stored = {
-            split: open_store(store, trained, split, folder, names) if names else {} for split, folder in splits.items()
-        }
-        frozen.only(needed - kept)
-        frozen = frozen if needed - kept else None
-    arrays = {split: {STORED + name: array for name, array in of.items()} for split, of in stored.items()}
-    further = (unlabelled, arrays.pop(UNLABELLED)) if UNLABELLED in arrays else None
-    end = settings["alpha_end"]
-    weights = (settings["alpha_start"], end) if settings["schedule"] == "ramp" else (end, end)
-    distilling = mixed(Distilling, type(task))(task.parts(), method, taps, weights, frozen)
-    return distilling, arrays, further
-
-
-def names_of(needs: frozenset[str], strides: list[int]) -> list[str]:
-    """Return the names of the arrays that a method reads."""
-    levels = [name for part, name in (("features", FEATURES), ("maps", MAPS)) if part in needs]
-    return [f"{name}{stride}" for name in levels for stride in strides] + [SCORES] * ("scores" in needs)
-
-
-def mask_arrays(folder: Path, classes: int, strides: list[int]) -> Arrays:
-    """Return the true masks of a split in the form of class maps; all zero for images without a mask."""
-    count, side = open_array(folder / "images.npy").shape[:2]
-    masked = np.flatnonzero(masked_in(folder))
-    masks = open_array(folder / "masks.npy") if len(masked) else None
-    arrays = {}
-    for stride in strides:
-        small = -(-side // stride)
-        arrays[f"{MAPS}{stride}"] = maps = np.zeros((count, small, small, classes + 1), dtype=np.float16)
-        for row in masked:
-            mask = torch.from_numpy(np.array(masks[row]))
-            maps[row] = mask_map(mask.unsqueeze(0), classes, stride)[0].permute(1, 2, 0).numpy()
-    return arrays
+    return method
