@@ -5,9 +5,9 @@ dozens of passes over maps of tens of megabytes took longer than the student: he
 third of the passes while it is in cache, forwards and backwards at once. The gradient of the total is known up to the
 factor that the backward pass brings later.
 
-With x = s − low and y = t − low (low: the teacher's minimum), p = x·y and q = x² + y², MSE follows from sums along the
-channels and SSIM from the blurred x, y, p, q. Cosine takes its sums from s and t themselves: to undo the shift in x and
-y would leave no digit of a vector that is short beside it.
+SSIM follows from the blurred x = s − low, y = t − low (low: the teacher's minimum), p = x·y and q = x² + y². MSE and
+cosine take their sums from s and t themselves: to undo the shift in x and y would leave no digit of a vector that is
+short beside it.
 """
 
 import torch
@@ -29,31 +29,27 @@ def block_loss(
     x, y, p, q = stacked.unbind()
     torch.sub(student, low, out=x)
     torch.sub(teacher, low, out=y)
-    torch.mul(x, y, out=p)
-    torch.mul(x, x, out=q)
     values: dict[str, torch.Tensor] = {}
     of_x = student.new_zeros((images, height, width, 1))  # what x and y are multiplied by in the gradient
     of_y, constant = torch.zeros_like(of_x), torch.zeros_like(of_x)
-    own = q.sum(3, keepdim=True)
-    q.addcmul_(y, y)
-    # Not `q`'s sum less `own`: nothing would be left of a teacher far smaller than the student.
-    other, cross = torch.linalg.vecdot(y, y).unsqueeze(3), p.sum(3, keepdim=True)
     if "mse" in terms:
-        values["mse"] = (own + other - 2 * cross).sum() / student.numel()
+        torch.sub(student, teacher, out=q)  # free as yet
+        values["mse"] = q.view(-1).dot(q.view(-1)) / student.numel()
         of_x += 2 / student.numel()
         of_y -= 2 / student.numel()
     if "cosine" in terms:
-        pairs = ((student, teacher), (student, student), (teacher, teacher))
-        dot, squares, squares_there = (torch.linalg.vecdot(*pair).unsqueeze(3) for pair in pairs)
-        squares = squares.clamp_min(SHORTEST**2)
-        lengths = (squares * squares_there.clamp_min(SHORTEST**2)).sqrt()
-        cosine = (dot / lengths).clamp_(-1, 1)  # rounding may leave it
+        own, other = (torch.linalg.vector_norm(s, dim=3, keepdim=True).clamp_(SHORTEST) for s in (student, teacher))
+        lengths = own * other
+        cosine = (torch.linalg.vecdot(student, teacher).unsqueeze(3) / lengths).clamp_(-1, 1)  # rounding may leave it
         values["cosine"] = 1.0 - cosine.mean()
-        to_teacher, to_student = -beta / (cosine.numel() * lengths), beta / cosine.numel() * cosine / squares
+        to_teacher, to_student = -beta / (cosine.numel() * lengths), beta / cosine.numel() * cosine / own**2
         of_x += to_student
         of_y += to_teacher
         constant += low * (to_student + to_teacher)
     if "ssim" in terms:
+        torch.mul(x, y, out=p)
+        torch.mul(x, x, out=q)
+        q.addcmul_(y, y)
         value, of_mean, of_product, of_square = structure(stacked, (high - low).clamp_min(1e-6))
         values["ssim"] = 1.0 - value
         gradient = of_square.mul_(-2 * gamma).add_(of_x).mul_(x)
