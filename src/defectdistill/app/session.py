@@ -71,4 +71,5 @@ def keep(upload: Upload, choice: str, other: str, collection: Collection, limits
     except ValueError as error:
         return f"Not kept: {error}."
     except OSError as error:
-        return f"Not kept: {error.filename or collection.folder} cannot be written ({error.strerror})."
+        place = error.filename or collection.folder
+        return f"Not kept: {place} cannot be written ({error.strerror}); nothing was changed."
