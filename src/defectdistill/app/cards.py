@@ -34,6 +34,7 @@ def draw(
     handed = sum(entry.uncertain for _, entry in found)
     return template().render(
         key=f"{batch}-{model}-{page}",
+        batch=batch,
         summary=summary_words(len(found), handed, len(refused)),
         refused=refused if page == 0 else [],
         cards=[
