@@ -20,7 +20,7 @@ def drawing_tab(
     loaded: Loaded, collection: Collection, limits: Limits, uploads: Path, tabs: gr.Tabs, look: LookTab
 ) -> None:
     """Build the tab in the present block; `look` is the other one, from which a photograph can be brought along."""
-    drop = drop_area("dd-photograph", "Drop a photograph here, or choose one", limits, multiple=False)
+    drop = drop_area("dd-photograph", "Drop a photograph here or choose a file", limits, multiple=False)
     drawing = gr.HTML(
         value={},
         html_template=(FOLDER / "drawing.html").read_text(encoding="utf-8"),
@@ -49,7 +49,8 @@ def drawing_tab(
         }
 
     def dropped(event: gr.EventData, state: Session):
-        (first, *_) = arrived(event._data.get("entries", ()), uploads, limits) or [Refused("nothing", "no file came")]
+        missing = Refused("The file", "it did not arrive")
+        (first, *_) = arrived(event._data.get("entries", ()), uploads, limits) or [missing]
         if isinstance(first, Refused):
             return {"task": next_task(), "words": f"{first.name} was refused: {first.reason}."}
         return opened(first, None, state)
@@ -75,7 +76,7 @@ def drawing_tab(
             _, image = read(upload, limits)
             if said.get("action") == "propose":
                 mask = masks.propose(str(said.get("kind")), image, loaded)
-                words = "" if mask.any() or said["kind"] == masks.EMPTY else "Nothing was found: draw it yourself."
+                words = "" if mask.any() or said["kind"] == masks.EMPTY else "Nothing was found: draw a mask yourself."
                 return {"mask": masks.to_address(mask), "words": words}, None
             mask = masks.from_address(str(said.get("mask", "")), image)
         except BadImage as error:

@@ -17,7 +17,7 @@ from defectdistill.app.uploads import Upload
 from defectdistill.app.words import MODEL_NAMES, first_time
 
 FOLDER = Path(__file__).parent
-OUTDATED = "Other photographs have taken the place of these. Drop the photograph again."
+OUTDATED = "Nothing was done: others have replaced these photographs. Drop the photograph again."
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ def drop_area(identity: str, title: str, limits: Limits, multiple: bool) -> gr.H
         id=identity,
         title=title,
         limits=f"JPEG, PNG, TIFF, BMP, WebP … up to {limits.megabytes} MB and "
-        f"{limits.pixels / 1e6:.4g} million pixels" + (f", {limits.photographs} at once" if multiple else ""),
+        f"{limits.pixels / 1e6:.4g} million pixels" + (f" each, {limits.photographs} at a time" if multiple else ""),
         multiple="multiple" if multiple else "",
         largest=limits.bytes,
         most=limits.photographs if multiple else 1,
@@ -54,7 +54,7 @@ def clicked_card(said: Mapping, state: Session) -> tuple[Batch, int, Upload]:
     batch, position = state.batch, said.get("position", -1)
     upload = batch.upload(position) if said.get("batch") == batch.number else None
     if upload is None:
-        raise gr.Error(OUTDATED, title="Nothing was done", print_exception=False)
+        raise gr.Error(OUTDATED, print_exception=False)
     return batch, position, upload
 
 
@@ -62,7 +62,7 @@ def look_tab(loaded: Loaded, collection: Collection, limits: Limits, uploads: Pa
     """Build the tab in the present block."""
     session = gr.State(Session())
     names = [(words, model) for model, words in MODEL_NAMES.items() if model in loaded.assessors]
-    drop = drop_area("dd-files", "Drop photographs here, or choose them", limits, multiple=True)
+    drop = drop_area("dd-files", "Drop photographs here or choose files", limits, multiple=True)
     model = gr.Radio(names, value=STUDENT, label="Model", interactive=len(names) > 1)
     download = gr.DownloadButton("Download the table (CSV)", visible=False, size="sm", elem_id="dd-table")
     results = gr.HTML("", js_on_load=(FOLDER / "cards.js").read_text(encoding="utf-8"), apply_default_css=False)

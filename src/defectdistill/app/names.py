@@ -104,5 +104,5 @@ def class_folder(label: str, known: Iterable[str]) -> str:
     if clean(wanted) != wanted or _RESERVED.match(wanted):
         raise ValueError(f"{label!r} cannot be the name of a class: use letters, digits, spaces, - and _")
     if is_structural(wanted) or is_litter(wanted) or is_unlabelled(wanted) or without_mask_ending(wanted):
-        raise ValueError(f"{label!r} means something else to the pipeline (masks, images, a split): choose another")
+        raise ValueError(f"{label!r} means something else to the pipeline (masks, images, a split): give another name")
     return wanted

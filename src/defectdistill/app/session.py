@@ -104,7 +104,7 @@ def chosen_class(choice: str, other: str) -> str | None:
     if choice == "other":
         return other
     if not choice.startswith("class:"):
-        raise ValueError("choose first what the photograph shows")
+        raise ValueError("first choose what the photograph shows")
     return choice.removeprefix("class:")
 
 
