@@ -27,10 +27,10 @@ def photograph(label: str, seed: int, height: int = SIDE, width: int = SIDE) -> 
     return np.array(Image.fromarray(image).resize((width, height), Image.Resampling.NEAREST))
 
 
-def encoded(image: np.ndarray, kind: str = "PNG") -> bytes:
-    """Return the bytes of an image file."""
+def encoded(image: np.ndarray, kind: str = "PNG", **options) -> bytes:
+    """Return the bytes of an image file; the options are Pillow's."""
     buffer = io.BytesIO()
-    Image.fromarray(image).save(buffer, kind)
+    Image.fromarray(image).save(buffer, kind, **options)
     return buffer.getvalue()
 
 

@@ -1,6 +1,8 @@
 """What is kept is read by `ingest` and `prepare` as it was meant, whatever it was called, and nothing is lost."""
 
+import resource
 import unicodedata
+from contextlib import contextmanager
 
 import numpy as np
 import pytest
@@ -127,10 +129,34 @@ def test_names_that_clash_get_numbers_and_nothing_is_overwritten(collection, tmp
         ("", "PNG", ("photograph", ".png")),
         ("é.png", "PNG", (unicodedata.normalize("NFC", "é"), ".png")),
         ("x" * 300 + ".png", "PNG", ("x" * 80, ".png")),
+        ("panel_seg2.png", "PNG", ("panel_seg2_photograph", ".png")),
+        ("mask_a.png", "PNG", ("photograph_mask_a", ".png")),
+        ("label_3.png", "PNG", ("photograph_label_3_photograph", ".png")),
     ],
 )
 def test_names_become_such_that_every_system_and_ingest_take_them(name, kind, expected):
     assert file_name(name, data_of(0, kind=kind)) == expected
+
+
+def test_no_name_of_a_photograph_makes_it_the_mask_of_another(collection, tmp_path):
+    names = ["3.png", "label_3.png", "3_photograph.png", "panel.png", "panel_seg2.png", "2.png", *["gt.png"] * 2]
+    kept = [collection.keep(data_of(seed), name, "red_stain") for seed, name in enumerate(names)]
+    collection.keep(data_of(99, "blue_stain"), "y.png", "blue_stain")  # `ingest` wants two classes
+    found, rejected = ingested(tmp_path, collection.folder)
+    assert not rejected
+    assert set(found) == {entry.photograph.removeprefix("collected/") for entry in kept} | {"blue_stain/y.png"}
+    assert not any(has_mask for _, has_mask in found.values())
+
+
+def test_names_are_shortened_by_what_a_file_system_counts(collection, tmp_path):
+    crab = "\U0001f980"  # 4 bytes
+    assert file_name(crab * 70 + ".png", data_of(0)) == (crab * 50, ".png")
+    for seed in range(2):
+        kept = collection.keep(data_of(seed), "mask_" + crab * 70 + ".png", crab * 50, drawn())
+        assert (tmp_path / kept.photograph).read_bytes() == data_of(seed)
+        assert (tmp_path / kept.mask).is_file()
+    with pytest.raises(ValueError, match=r"at most 80 letters.*204 bytes"):
+        class_folder(crab * 51, CLASSES)
 
 
 @pytest.mark.parametrize(
@@ -171,6 +197,50 @@ def test_a_new_mask_takes_the_place_of_the_old_one_which_is_put_aside(collection
     np.testing.assert_array_equal(np.array(Image.open(tmp_path / kept.mask)) == 255, drawn())
     aside = sorted(path.name for path in (collection.folder / ".replaced/red_stain").iterdir())
     assert aside == ["a-2.png", "a-3.png", "a-4.png", "a.png"]
+
+
+@contextmanager
+def disk_full_for_files_over(size):
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, limits[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+
+
+def contents(folder):
+    return {path.relative_to(folder): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+@pytest.mark.parametrize("label", ["red_stain", "blue_stain", None])
+def test_a_mask_for_which_there_is_no_room_leaves_all_as_it_was(collection, label):
+    collection.keep(data_of(1), "a.png", "red_stain", drawn())
+    before = contents(collection.folder)
+    noise = np.random.default_rng(0).random((300, 300)) < 0.5
+    for data in (data_of(1), data_of(2)):  # one that was kept before, a new one
+        with disk_full_for_files_over(5000), pytest.raises(OSError, match=r"masks/.*png"):
+            collection.keep(data, "a.png", label, noise)
+        assert contents(collection.folder) == before
+
+
+def test_a_photograph_for_which_there_is_no_room_leaves_no_mask(collection):
+    collection.keep(data_of(1), "a.png", "red_stain", drawn())
+    before = contents(collection.folder)
+    large = encoded(np.random.default_rng(0).integers(0, 255, (99, 99, 3), np.uint8))
+    with disk_full_for_files_over(5000), pytest.raises(OSError, match=r"red_stain/b\.png"):
+        collection.keep(large, "b.png", "red_stain", drawn(99, 99))
+    assert contents(collection.folder) == before
+
+
+def test_what_was_done_with_the_photograph_is_said_where_its_mask_cannot_take_its_place(collection, tmp_path):
+    collection.keep(data_of(1), "a.png", "red_stain")
+    (collection.folder / "masks/red_stain/a.png").mkdir(parents=True)  # in the way
+    kept = collection.keep(data_of(1), "a.png", "red_stain", drawn())
+    assert kept.photograph == "collected/red_stain/a.png"
+    assert kept.mask is None
+    assert kept.words.startswith("Already kept: collected/red_stain/a.png. Its mask was not saved: ")
+    assert "masks/red_stain/a.png cannot be written (Is a directory)" in kept.words
 
 
 def test_an_empty_mask_is_refused_and_nothing_is_written(collection):

@@ -84,4 +84,5 @@ def test_reasons_for_not_keeping_are_words(tmp_path, loaded):
     assert [words[:9] for words in said] == ["Not kept:"] * 4
     assert not collection.folder.exists()
     (tmp_path / "collected").write_text("in the way")
-    assert "cannot be written" in keep(upload, "class:red_stain", "", collection, Limits(), marked)
+    said = keep(upload, "class:red_stain", "", collection, Limits(), marked)
+    assert "cannot be written (File exists); nothing was changed." in said

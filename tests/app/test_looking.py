@@ -1,17 +1,21 @@
+import io
+import itertools
 import shutil
 import threading
 from dataclasses import replace
 
+import cv2
 import numpy as np
 import pytest
 import torch
 from app_project import BOX, CLASSES, SIDE, change, encoded, make_project, photograph
+from PIL import Image
 
 from defectdistill import checkpoint
 from defectdistill.app.limits import Limits
 from defectdistill.app.loaded import Loaded
 from defectdistill.app.looking import Refused, examine, heated, look, thumbnail
-from defectdistill.app.neighbours import Neighbourhood, features_of
+from defectdistill.app.neighbours import Neighbourhood, are_same, features_of
 from defectdistill.app.uploads import Upload
 from defectdistill.assess import Assessor
 from defectdistill.data.tables import read_table, write_table
@@ -99,6 +103,27 @@ def test_a_photograph_that_was_learned_from_is_known_and_a_new_one_is_not(loaded
     saved_anew = np.clip(images[4].astype(int) + np.random.default_rng(0).integers(-2, 3, images[4].shape), 0, 255)
     assert near.nearest(predictor, saved_anew.astype(np.uint8)).known == "blue_stain/train4.png"
     assert near.nearest(predictor, photograph("blue_stain", 500)).known is None
+
+
+def metal(seed, pit=None, side=128):
+    """Return smooth metal, lit from one side, with a pit in the middle of `pit` if given."""
+    grey = 130 + np.linspace(0, 20, side) + np.random.default_rng(seed).normal(0, 2.2, (side, side))
+    if pit:
+        cv2.circle(grey, pit, 4, 50, -1)
+    return np.clip(grey, 0, 255).astype(np.uint8)[..., None].repeat(3, axis=2)
+
+
+def test_different_photographs_of_smooth_metal_are_not_one_and_one_saved_anew_is():
+    pictures = [metal(0), metal(1), metal(2, pit=(38, 51)), metal(3, pit=(90, 77)), metal(4, pit=(38, 51))]
+    for one, other in itertools.combinations(pictures, 2):
+        assert np.abs(one.astype(int) - other).mean() < 3  # grey levels tell little
+        assert not are_same(one, other)
+    for picture in pictures:
+        assert are_same(picture, picture)
+        assert are_same(picture, np.array(Image.open(io.BytesIO(encoded(picture, "JPEG", quality=95)))))
+    even = np.full((128, 128, 3), 90, np.uint8)  # nothing to recognise it by but that it is the same
+    assert are_same(even, even)
+    assert not are_same(even, even + 1)
 
 
 def test_what_is_far_is_told_by_the_validation_photographs(loaded, project):

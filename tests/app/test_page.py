@@ -159,7 +159,7 @@ def test_the_other_model_gives_another_verdict(page, files):
     page.get_by_role("radio", name="Baseline").check()
     page.get_by_text("Hand this photograph to a person.").wait_for()
     assert cards.locator(".dd-class").inner_text() == "Red stain"
-    assert "a person decides on everything" in cards.locator(".dd-verdict").first.inner_text()
+    assert "a person decides everything" in cards.locator(".dd-verdict").first.inner_text()
 
 
 def test_what_cannot_be_used_is_refused_with_words_and_the_rest_is_done(page, files):
@@ -180,7 +180,7 @@ def test_what_cannot_be_used_is_refused_with_words_and_the_rest_is_done(page, fi
 def test_a_correction_is_kept_and_stands_in_the_table(page, files, served):
     card = drop(page, files, "green_stain.png", "broken.png").first
     card.get_by_role("button", name="Keep for training").click()
-    card.get_by_text("Not kept: choose first").wait_for()
+    card.get_by_text("Not kept: first choose").wait_for()
     card.get_by_role("combobox").select_option("other")
     card.get_by_label("Name of the other class").fill("Rust")
     card.get_by_role("button", name="Keep for training").click()
@@ -298,6 +298,127 @@ def test_a_mask_can_be_drawn_by_keys_alone(page, files, served):
     assert told(page).endswith("its mask as collected/masks/blue_stain/blue_stain.png.")
     saved = np.array(Image.open(served.collected / "masks/blue_stain/blue_stain.png"))
     np.testing.assert_array_equal(saved == 255, marked)
+
+
+@contextmanager
+def held_back(page, action):
+    """Send what the drawing asks for by this action only at the end of the block, as a busy server would do it."""
+    waiting = []
+
+    def hold(route):
+        if f'"action":"{action}"' in (route.request.post_data or ""):
+            waiting.append(route)
+        else:
+            route.continue_()
+
+    page.route("**/queue/join*", hold)
+    yield
+    page.wait_for_timeout(200)
+    assert len(waiting) == 1
+    with answered(page):
+        waiting[0].continue_()
+    page.unroute("**/queue/join*")
+
+
+def draw_a_dot(page):
+    page.locator("canvas").focus()
+    page.keyboard.press(" ")
+
+
+def open_next(page, files, name):
+    with answered(page):
+        page.set_input_files("#dd-photograph", str(files / name))
+    assert page.locator(".dd-title").inner_text() == name
+
+
+def test_a_mask_is_saved_with_its_photograph_though_another_was_opened_meanwhile(page, files, served):
+    open_in_drawing(page, files, "one <b>more.jpg")
+    draw_a_dot(page)
+    drawn = alpha(page)
+    page.get_by_label("What does it show?").select_option(label="blue stain")
+    with held_back(page, "save"):
+        page.get_by_role("button", name="Save photograph and mask").click()
+        open_next(page, files, "green_stain.png")
+    assert told(page).startswith("one <b>more.jpg: Kept: collected/blue_stain/one _b_more.jpg, its mask")
+    saved = np.array(Image.open(served.collected / "masks/blue_stain/one _b_more.png"))
+    np.testing.assert_array_equal(saved == 255, drawn)
+    assert not (served.collected / "masks/blue_stain/green_stain.png").exists()
+
+
+def test_a_proposal_for_one_photograph_is_not_drawn_over_the_next(page, files, loaded):
+    open_in_drawing(page, files, "blue_stain.png")
+    assert propose("threshold", photograph("blue_stain", 300, 96, 64), loaded).any()
+    with held_back(page, "propose"):
+        page.get_by_role("button", name="Dark marks").click()
+        open_next(page, files, "green_stain.png")
+    assert not alpha(page).any()
+    assert page.get_by_role("button", name="Undo").is_disabled()
+
+
+def test_a_photograph_opened_while_a_batch_is_looked_at_stays_the_one_that_is_drawn_on(page, files, served, tmp_path):
+    open_in_drawing(page, files, "red_stain.png")
+    for number in range(60):
+        (tmp_path / f"{number}.png").write_bytes(encoded(photograph("green_stain", 400 + number, 96, 64)))
+    with page.expect_response("**/queue/join*"):
+        page.set_input_files("#dd-files", [str(path) for path in tmp_path.iterdir()])
+    (tmp_path / "next.png").write_bytes(encoded(photograph("blue_stain", 500, 96, 64)))
+    open_next(page, tmp_path, "next.png")
+    assert not page.locator(".dd-card").count()  # it is still at it
+    page.locator(".dd-card").first.wait_for(state="attached", timeout=60_000)
+    draw_a_dot(page)
+    page.get_by_label("What does it show?").select_option(label="blue stain")
+    page.get_by_role("button", name="Save photograph and mask").click()
+    assert told(page).startswith("Kept: collected/blue_stain/next.png")
+    assert (served.collected / "blue_stain/next.png").read_bytes() == (tmp_path / "next.png").read_bytes()
+
+
+def kept_in_table(page):
+    """Return what the table says: file → where it was kept."""
+    with page.expect_download() as download:
+        page.get_by_text("Download the table (CSV)").click()
+    with open(download.value.path(), encoding="utf-8-sig", newline="") as file:
+        return {row["file"]: row["kept_as"] for row in csv.DictReader(file)}
+
+
+def test_cards_and_table_say_where_a_photograph_lies_after_its_mask_was_saved(page, files, served, tmp_path):
+    for number, name in enumerate(("first.png", "second.png")):
+        (tmp_path / name).write_bytes(encoded(photograph("green_stain", 600 + number, 96, 64)))
+    cards = drop(page, tmp_path, "first.png", "second.png")
+    cards.first.get_by_role("combobox").select_option(label="red stain")
+    cards.first.get_by_role("button", name="Keep for training").click()
+    cards.first.get_by_text("Kept: collected/red_stain/first.png").wait_for()
+
+    def save_as(label):
+        draw_a_dot(page)
+        page.get_by_label("What does it show?").select_option(label=label)
+        with answered(page):
+            page.get_by_role("button", name="Save photograph and mask").click()
+        page.get_by_role("tab", name="Look at photographs").click()
+
+    for position, name in enumerate(("first.png", "second.png")):
+        cards.nth(position).get_by_role("button", name="Mark the defect").click()
+        page.locator(".dd-title").get_by_text(name).wait_for()
+        save_as("green stain")
+    cards.first.get_by_text("Moved from red_stain: collected/green_stain/first.png, its mask").wait_for()
+    cards.nth(1).get_by_text("Kept: collected/green_stain/second.png, its mask").wait_for()
+    assert kept_in_table(page) == {name: f"collected/green_stain/{name}" for name in ("first.png", "second.png")}
+    open_in_drawing(page, tmp_path, "first.png")  # the same photograph, not brought along from its card
+    page.locator(".dd-title").get_by_text("first.png").wait_for()
+    save_as("blue stain")
+    cards.first.get_by_text("Moved from green_stain: collected/blue_stain/first.png").wait_for()
+    assert kept_in_table(page)["first.png"] == "collected/blue_stain/first.png"
+
+
+@pytest.mark.parametrize("button", ["Keep for training", "Mark the defect"])
+def test_a_card_of_earlier_photographs_does_nothing_to_the_present_ones(page, files, served, tmp_path, button):
+    (tmp_path / "now.png").write_bytes(encoded(photograph("green_stain", 700, 96, 64)))
+    card = drop(page, tmp_path, "now.png")
+    page.evaluate("document.querySelector('.dd-results').dataset.batch -= 1")  # as if the present ones came meanwhile
+    card.get_by_role("combobox").select_option(label="red stain")
+    card.get_by_role("button", name=button).click()
+    page.get_by_text("Nothing was done: others have replaced these photographs").wait_for()
+    assert not list(served.collected.rglob("now.png"))
+    assert page.locator(".dd-drawing").is_hidden()
 
 
 def test_a_file_that_is_no_photograph_is_refused_in_the_drawing_too(page, files):

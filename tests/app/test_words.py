@@ -27,20 +27,20 @@ def test_verdicts_and_reasons():
     measured = {"test": {"images": 12}, "selective": {"below_threshold": 0.5, "accuracy_above": 5 / 6}}
     assert verdict(finding()) == "Certain enough to answer without a person."
     assert verdict(finding(uncertain=True)) == "Hand this photograph to a person."
-    assert verdict(finding(far=True)) == "Certain, but unfamiliar: let a person look."
+    assert verdict(finding(far=True)) == "Certain, but unfamiliar: have a person check it."
     assert reason(finding(), 0.6, 0.95, measured) == (
-        "The model is 80\u00a0% sure of “red stain”. From 60\u00a0% on it may answer by itself; in the test it was so "
-        "sure of 6 of 12 photographs, and right on 5 of these."
+        "The model is 80\u00a0% sure of “red stain”. At 60\u00a0% or more it may answer by itself; in the test it was "
+        "this sure for 6 of 12 photographs and right on 5 of them."
     )
     assert reason(finding(uncertain=True), 0.9, 0.95, measured).endswith("Below 90\u00a0% a person decides.")
     nearly = replace(finding(uncertain=True), confidence=0.9249123)
     assert reason(nearly, 0.925, 0.95, measured) == (
         "The model is 92.49\u00a0% sure of “red stain”. Below 92.5\u00a0% a person decides."
     )
-    assert "led to 99.5\u00a0% right" in reason(finding(uncertain=True), None, 0.995, {})
-    assert "led to 95\u00a0% right answers when it was checked" in reason(finding(uncertain=True), None, 0.95, {})
+    assert "gave 99.5\u00a0% correct" in reason(finding(uncertain=True), None, 0.995, {})
+    assert "gave 95\u00a0% correct answers when it was checked" in reason(finding(uncertain=True), None, 0.95, {})
     assert record({"test": {"images": 12}, "selective": {"below_threshold": 1.0}}) == (
-        "; in the test it was never so sure (12 photographs)"
+        "; in the test it was never this sure (12 photographs)"
     )
     assert record({}) == ""
 
@@ -54,16 +54,22 @@ def test_scores_come_with_what_they_rest_on():
     assert "has not been measured" in score_words({}, "student")
     assert "has not been measured" in score_words(evaluation, "baseline")
     assert "synthetic" in synthetic_words(evaluation)
-    assert "the test flatters" in leak_words(evaluation)
+    assert leak_words(evaluation) == (
+        "2 of the test photographs have a near copy among those learned from: the test score is too optimistic."
+    )
+    assert leak_words({"data": {"test_images_with_a_copy": 1}}).startswith("1 of the test photographs has a near copy")
     assert synthetic_words({}) == leak_words({}) == ""
 
 
 def test_a_batch_is_summed_up():
-    assert summary_words(1, 0, 0) == "1 photograph was looked at, none has to go to a person."
-    assert summary_words(3, 2, 1) == (
-        "3 photographs were looked at, 2 of them for a person to decide, 1 file was refused."
-    )
+    assert summary_words(1, 0, 0) == "1 photograph was looked at, none needs a person's decision."
+    assert summary_words(3, 2, 1) == "3 photographs were looked at, 2 need a person's decision, 1 file was refused."
     assert summary_words(0, 0, 2) == "0 photographs were looked at, 2 files were refused."
+
+
+def test_what_is_unfamiliar_counts_among_those_that_need_a_person(loaded):
+    entries = [finding(), finding(uncertain=True), finding(far=True), finding(uncertain=True, far=True)]
+    assert "4 photographs were looked at, 3 need a person" in drawn(loaded, entries)
 
 
 class Page(HTMLParser):

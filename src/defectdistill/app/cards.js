@@ -24,8 +24,10 @@ element.addEventListener("click", (event) => {
   const button = event.target.closest("button[data-action]");
   if (!button) return;
   const card = button.closest("article");
-  trigger("submit", {
+  // Marking opens the other tab, which must not be told that it stays as it is: it breaks where it was not yet shown.
+  trigger(button.dataset.action === "mark" ? "select" : "submit", {
     action: button.dataset.action,
+    batch: Number(button.closest(".dd-results").dataset.batch),
     page: Number(button.dataset.page ?? 0),
     position: Number(card?.dataset.position ?? -1),
     choice: card?.querySelector("select").value ?? "",

@@ -31,9 +31,10 @@ def draw(
     """Return the HTML of one page, from 0; `kept` holds words by position, `batch` counts what was dropped so far."""
     found = [(position, entry) for position, entry in enumerate(entries) if isinstance(entry, Finding)]
     refused = [entry for entry in entries if isinstance(entry, Refused)]
-    handed = sum(entry.uncertain for _, entry in found)
+    handed = sum(entry.uncertain or entry.is_unfamiliar for _, entry in found)
     return template().render(
         key=f"{batch}-{model}-{page}",
+        batch=batch,
         summary=summary_words(len(found), handed, len(refused)),
         refused=refused if page == 0 else [],
         cards=[

@@ -5,6 +5,7 @@ where nobody knows the class.
 """
 
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,7 +13,7 @@ import cv2
 import numpy as np
 from filelock import FileLock
 
-from defectdistill.app.names import UNLABELLED, class_folder, file_name
+from defectdistill.app.names import UNLABELLED, class_folder, file_name, free
 from defectdistill.data.sources.folder.names import is_litter
 from defectdistill.files import replacing
 
@@ -22,10 +23,14 @@ REPLACED = ".replaced"  # hidden, so that `ingest` passes it over
 
 @dataclass(frozen=True)
 class Kept:
-    """Where a photograph lies now, relative to the folder's parent, its mask if there is one, and what was done."""
+    """Where a photograph lies now, the mask that was saved with it (None: none), where it lay before, what was done.
+
+    Paths are relative to the folder's parent; `before` is None for a photograph that was not there.
+    """
 
     photograph: str
     mask: str | None
+    before: str | None
     words: str
 
 
@@ -44,8 +49,10 @@ class Collection:
         """Keep the bytes of a photograph under a class (None: unlabelled), with a mask, bool (H, W), if given.
 
         The same photograph again is not kept twice: it moves to the class that was said last, and a new mask takes
-        the place of the old one, which goes to a hidden folder. Raises ValueError for a class that cannot be one and
-        for an empty mask, OSError where the disk refuses.
+        the place of the old one, which goes to a hidden folder. What takes room on the disk is written before anything
+        that was kept is touched. Raises ValueError for a class that cannot be one and for an empty mask, OSError where
+        the disk refuses: then all is as it was. Where it refuses when the photograph lies in its place already, `words`
+        say so.
         """
         if mask is not None and not mask.any():
             raise ValueError("nothing is marked: draw over the defect first (a photograph without one needs no mask)")
@@ -53,53 +60,78 @@ class Collection:
         self.folder.mkdir(parents=True, exist_ok=True)
         with FileLock(self.folder / ".lock"):
             found = self._find(data)
-            if found is None:
-                path, words = self._add(data, name, folder), "Kept"
-            elif found.parent.name == folder:
-                path, words = found, "Already kept"
-            else:
-                path, words = self._move(found, folder), f"Moved from {found.parent.name}"
-            drawn = None if mask is None else self._save_mask(path, mask)
-        marked = "" if drawn is None else f", its mask as {self._shown(drawn)}"
-        return Kept(self._shown(path), drawn and self._shown(drawn), f"{words}: {self._shown(path)}{marked}.")
+            path = self._place(found, folder, *file_name(name, data))
+            with self._written_beside(self._mask_of(path), mask) as drawn:
+                self._copy_aside(found, path, drawn)
+                words = self._settle(found, path, data)
+                try:
+                    self._settle_masks(found, path, drawn)
+                except OSError as error:
+                    said = f"{self._shown(self._mask_of(path))} cannot be written ({error.strerror})"
+                    words += f"{self._shown(path)}. Its mask was not saved: {said}."
+                    return Kept(self._shown(path), None, found and self._shown(found), words)
+        marked = None if mask is None else self._shown(self._mask_of(path))
+        words += self._shown(path) + (f", its mask as {marked}." if marked else ".")
+        return Kept(self._shown(path), marked, found and self._shown(found), words)
 
-    def _add(self, data: bytes, name: str, folder: str) -> Path:
-        stem, ending = file_name(name, data)
-        path = self.folder / folder / f"{self._free(folder, stem)}{ending}"
+    def _place(self, found: Path | None, folder: str, stem: str, ending: str) -> Path:
+        """Return where a photograph of this class, found or new, is to lie."""
+        if found is None:
+            return self.folder / folder / f"{self._free(folder, stem)}{ending}"
+        if found.parent.name == folder:
+            return found
+        return self.folder / folder / f"{self._free(folder, found.stem)}{found.suffix}"
+
+    def _settle(self, found: Path | None, path: Path, data: bytes) -> str:
+        """Put a photograph in its place; return the words for what was done."""
+        if found == path:
+            return "Already kept: "
         path.parent.mkdir(exist_ok=True)
-        with replacing(path) as beside:
-            beside.write_bytes(data)
-        return path
+        if found is None:
+            with replacing(path) as beside:
+                beside.write_bytes(data)
+            return "Kept: "
+        found.rename(path)
+        return f"Moved from {found.parent.name}: "
 
-    def _move(self, path: Path, folder: str) -> Path:
-        target = self.folder / folder / f"{self._free(folder, path.stem)}{path.suffix}"
-        target.parent.mkdir(exist_ok=True)
-        mask = self._mask_of(path)
-        path.rename(target)
-        if mask.is_file():
-            if folder == UNLABELLED:  # a mask shows a class, of which nobody is sure any more
-                self._put_aside(mask)
-            else:
-                self._mask_of(target).parent.mkdir(parents=True, exist_ok=True)
-                mask.rename(self._mask_of(target))
-        return target
+    @contextmanager
+    def _written_beside(self, place: Path, mask: np.ndarray | None) -> Iterator[Path | None]:
+        """Yield a hidden file beside the place of a mask that holds it whole; None where there is nothing to write."""
+        encoded = None if mask is None else cv2.imencode(".png", mask.astype(np.uint8) * 255)[1].tobytes()
+        if encoded is None or (place.is_file() and place.read_bytes() == encoded):
+            yield None
+            return
+        place.parent.mkdir(parents=True, exist_ok=True)
+        hidden = place.with_name(f".{place.name}")
+        try:
+            with replacing(hidden) as beside:
+                beside.write_bytes(encoded)
+            yield hidden
+        finally:
+            hidden.unlink(missing_ok=True)
 
-    def _save_mask(self, photograph: Path, mask: np.ndarray) -> Path:
-        path = self._mask_of(photograph)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        encoded = cv2.imencode(".png", mask.astype(np.uint8) * 255)[1].tobytes()
-        if path.is_file():
-            if path.read_bytes() == encoded:
-                return path
-            self._put_aside(path)
-        with replacing(path) as beside:
-            beside.write_bytes(encoded)
-        return path
-
-    def _put_aside(self, mask: Path) -> None:
-        aside = self.folder / REPLACED / mask.parent.name
+    def _copy_aside(self, found: Path | None, path: Path, drawn: Path | None) -> None:
+        """Copy the mask that a photograph has to the hidden folder, if it is to have a new one or none."""
+        unsure = found != path and path.parent.name == UNLABELLED  # a mask shows a class, of which nobody is sure
+        if found is None or not self._mask_of(found).is_file() or not (drawn or unsure):
+            return
+        mask, aside = self._mask_of(found), self.folder / REPLACED / found.parent.name
         aside.mkdir(parents=True, exist_ok=True)
-        mask.rename(aside / f"{free(mask.stem, (path.stem for path in aside.iterdir()))}.png")
+        with replacing(aside / f"{free(mask.stem, (path.stem for path in aside.iterdir()))}.png") as beside:
+            beside.write_bytes(mask.read_bytes())
+
+    def _settle_masks(self, found: Path | None, path: Path, drawn: Path | None) -> None:
+        """Give a photograph that lies in its place the mask that was drawn, or bring along the one that it had."""
+        old, new = found and self._mask_of(found), self._mask_of(path)
+        if drawn:
+            drawn.replace(new)
+        if old is None or old == new or not old.is_file():
+            return
+        if drawn or path.parent.name == UNLABELLED:
+            old.unlink()
+        else:
+            new.parent.mkdir(parents=True, exist_ok=True)
+            old.rename(new)
 
     def _free(self, folder: str, stem: str) -> str:
         """Return a stem that neither a photograph nor a mask of this class has: `a.jpg` and `a.png` would be a pair."""
@@ -127,13 +159,3 @@ class Collection:
 
     def _shown(self, path: Path) -> str:
         return path.relative_to(self.folder.parent).as_posix()
-
-
-def free(stem: str, taken: Iterator[str]) -> str:
-    """Return `stem`, or `stem-2`, `stem-3` …, such that no taken one is the same but for capitals."""
-    taken = {name.casefold() for name in taken}
-    number, candidate = 1, stem
-    while candidate.casefold() in taken:
-        number += 1
-        candidate = f"{stem}-{number}"
-    return candidate

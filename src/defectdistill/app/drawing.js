@@ -9,6 +9,7 @@ let earlier = [];
 let last = null; // where the stroke is, while there is one
 let place = { x: 0, y: 0 }; // of the brush, in pixels of the canvas
 let task = 0;
+let photograph = 0; // the number under which the server knows what is shown
 
 function remember() {
   earlier.push(brush.getImageData(0, 0, canvas.width, canvas.height));
@@ -24,13 +25,18 @@ function takeBack() {
 function stroke(to) {
   const erases = find("[name=dd-mode]:checked").value === "erase";
   brush.globalCompositeOperation = erases ? "destination-out" : "source-over";
-  brush.strokeStyle = "#ff0078";
+  brush.strokeStyle = brush.fillStyle = "#ff0078";
   brush.lineWidth = Number(size.value);
   brush.lineCap = brush.lineJoin = "round";
   brush.beginPath();
-  brush.moveTo(last.x, last.y);
-  brush.lineTo(to.x, to.y);
-  brush.stroke();
+  if (last.x === to.x && last.y === to.y) {
+    brush.arc(to.x, to.y, brush.lineWidth / 2, 0, 2 * Math.PI); // not every browser draws a line of no length
+    brush.fill();
+  } else {
+    brush.moveTo(last.x, last.y);
+    brush.lineTo(to.x, to.y);
+    brush.stroke();
+  }
   last = to;
 }
 
@@ -125,50 +131,65 @@ function offer(choices) {
   label.value = entries.some(([value]) => value === chosen) ? chosen : "";
 }
 
-// What the server says: a photograph to draw on, a mask to begin with, words.
-async function take() {
-  const value = props.value ?? {};
+function show(value, image) {
+  photograph = value.photograph;
+  [photo.src, canvas.width, canvas.height] = [value.photo, image.width, image.height];
+  find(".dd-canvas").style.maxWidth = `min(100%, calc(75vh * ${image.width / image.height}))`;
+  place = { x: image.width / 2, y: image.height / 2 };
+  last = null;
+  size.value = Math.max(3, Math.round(Math.max(image.width, image.height) / 40));
+  find(".dd-title").textContent = value.name;
+  earlier = [];
+  undo.disabled = true;
+  panel.hidden = false;
+  panel.scrollIntoView();
+  find("[data-propose]").focus({ preventScroll: true });
+  label.value = "";
+  other.hidden = true;
+  other.value = "";
+}
+
+function cover(mask) {
+  brush.globalCompositeOperation = "source-over";
+  brush.clearRect(0, 0, canvas.width, canvas.height);
+  brush.drawImage(mask, 0, 0);
+  brush.globalCompositeOperation = "source-in"; // in the brush's colour, whatever the proposal's
+  brush.fillStyle = "#ff0078";
+  brush.fillRect(0, 0, canvas.width, canvas.height);
+  brush.globalCompositeOperation = "source-over";
+}
+
+// What the server says: a photograph to draw on, a mask to begin with, words. It may come when another one is open.
+async function take(value) {
   if (value.task === undefined || value.task === task) return;
   task = value.task;
-  kept.textContent = value.words ?? "";
-  if (value.photo) {
-    const image = await picture(value.photo);
-    [photo.src, canvas.width, canvas.height] = [value.photo, image.width, image.height];
-    find(".dd-canvas").style.maxWidth = `min(100%, calc(75vh * ${image.width / image.height}))`;
-    place = { x: image.width / 2, y: image.height / 2 };
-    size.value = Math.max(3, Math.round(Math.max(image.width, image.height) / 40));
-    find(".dd-title").textContent = value.name;
-    earlier = [];
-    undo.disabled = true;
-    panel.hidden = false;
-    panel.scrollIntoView();
-    find("[data-propose]").focus({ preventScroll: true });
-    offer(value.choices);
-    label.value = "";
-    other.hidden = true;
-    other.value = "";
-  } else if (value.choices) offer(value.choices);
-  if (value.mask) {
-    if (!value.photo) remember();
-    const image = await picture(value.mask);
-    brush.globalCompositeOperation = "source-over";
-    brush.clearRect(0, 0, canvas.width, canvas.height);
-    brush.drawImage(image, 0, 0);
-    brush.globalCompositeOperation = "source-in"; // in the brush's colour, whatever the proposal's
-    brush.fillStyle = "#ff0078";
-    brush.fillRect(0, 0, canvas.width, canvas.height);
-    brush.globalCompositeOperation = "source-over";
+  const [image, mask] = await Promise.all([value.photo, value.mask].map((address) => address && picture(address)));
+  const late = !image && value.photograph !== undefined && value.photograph !== photograph;
+  if (value.choices) offer(value.choices);
+  if (image) show(value, image);
+  if (mask && !late) {
+    if (!image) remember();
+    cover(mask);
   }
+  if (!late) kept.textContent = value.words ?? "";
+  else if (!mask) kept.textContent = `${value.name}: ${value.words}`;
   element.dataset.task = task;
 }
 
-watch("value", take);
+let taken = Promise.resolve(); // one after the other: pictures take their time
+function follow() {
+  const value = props.value ?? {};
+  taken = taken.catch(console.error).then(() => take(value));
+}
+
+watch("value", follow);
 element.addEventListener("click", (event) => {
   const proposal = event.target.closest("[data-propose]");
-  if (proposal) trigger("submit", { action: "propose", kind: proposal.dataset.propose });
+  if (proposal) trigger("submit", { action: "propose", photograph, kind: proposal.dataset.propose });
   if (event.target.closest("[data-save]")) {
     kept.textContent = "";
-    trigger("submit", { action: "save", mask: canvas.toDataURL(), choice: label.value, other: other.value });
+    const [mask, choice] = [canvas.toDataURL(), label.value];
+    trigger("submit", { action: "save", photograph, mask, choice, other: other.value });
   }
 });
-take();
+follow();

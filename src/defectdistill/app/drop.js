@@ -11,7 +11,7 @@ async function send(files) {
   const most = props.most;
   for (const [position, file] of files.entries()) {
     if (position >= most) {
-      entries.push({ name: file.name, reason: `more than ${most} at once; drop it again with the next ones` });
+      entries.push({ name: file.name, reason: `more than ${most} at once; drop it again with the next batch` });
     } else if (file.size > props.largest) {
       entries.push({ name: file.name, size: file.size });
     } else {

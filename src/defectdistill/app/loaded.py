@@ -46,9 +46,9 @@ class Loaded:
         with _optional(missing, "The baseline cannot be chosen"):
             assessors[BASELINE] = Assessor.load(models / BASELINE, calibration, BASELINE)
         teacher, scores = None, {}
-        with _optional(missing, "The teacher proposes no mask"):
+        with _optional(missing, "The teacher cannot propose a mask"):
             teacher = MaskPredictor.load(models / TEACHER)
-        with _optional(missing, "How good the models are is not known"):
+        with _optional(missing, "It is not known how good the models are"):
             scores = read_json(evaluation)
         chosen = read_json(calibration)
         targets = {model: chosen[model].get("target_accuracy") for model in assessors}

@@ -12,6 +12,8 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
+from defectdistill.data.fingerprint import fingerprint
+from defectdistill.data.near_duplicates import SAME, compare
 from defectdistill.data.packed import labels_of, open_array, read_index
 from defectdistill.data.tables import read_json
 from defectdistill.models.normalise import normalise
@@ -19,7 +21,7 @@ from defectdistill.predict import Predictor
 
 SHOWN = 3
 MOST = 5000  # training photographs that are compared with: 5000 of 224 px take about two minutes on two cores
-SAME = 3.0  # grey levels of 255: the mean difference up to which two photographs are one, saved anew perhaps
+SAVED_ANEW = 3.0  # grey levels of 255: a photograph that is saved anew differs by no more than this in the mean
 USUAL = 0.99  # of the validation photographs are at most so far from what was learned; of 17 that means all
 
 
@@ -105,8 +107,17 @@ class Neighbourhood:
 
 
 def are_same(one: np.ndarray, other: np.ndarray) -> bool:
-    """Whether two prepared images, uint8 RGB (S, S, 3), are one photograph, saved anew perhaps."""
-    return bool(np.abs(one.astype(np.int16) - other).mean() <= SAME)
+    """Whether two prepared images, uint8 RGB (S, S, 3), are one photograph, saved anew perhaps.
+
+    Grey levels alone do not tell: two photographs of smooth metal differ by as little. What is left of their fine
+    structure does, as it does for the copies that `prepare` finds. A surface too even to have one counts as another
+    once it is saved anew: no warning is better than a wrong one.
+    """
+    if np.array_equal(one, other):
+        return True
+    if np.abs(one.astype(np.int16) - other).mean() > SAVED_ANEW:
+        return False
+    return compare(np.stack([fingerprint(one), fingerprint(other)]), 0, 1, turn=0).similarity >= SAME
 
 
 @torch.inference_mode()

@@ -43,8 +43,8 @@ def head(loaded: Loaded) -> str:
     missing = "".join(f"<li>{escape(line)}</li>" for line in loaded.missing)
     return (
         f'<header class="dd-head"><h1>{TITLE}</h1>'
-        f"<p>Drop photographs; a model tells {escape(listed(loaded.classes))} apart, says how sure it is, and when a "
-        "person should decide. Photographs stay on the computer that runs this page.</p>"
+        f"<p>Drop photographs; a model tells {escape(listed(loaded.classes))} apart, says how sure it is and when "
+        "a person should decide. Photographs stay on the computer that runs this page.</p>"
         f"{warnings}<dl>{scores}</dl>{f'<ul class=dd-refused>{missing}</ul>' if missing else ''}</header>"
     )
 

@@ -2,6 +2,7 @@
 
 import itertools
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from defectdistill.app.collection import Collection, Kept
@@ -14,17 +15,64 @@ from defectdistill.data.images import BadImage
 _TASKS = itertools.count(1)
 
 
+@dataclass(frozen=True)
+class Batch:
+    """Photographs that were dropped together, with what `model` said of them.
+
+    `kept_as` and `words` are by position in `entries`. A change of the model makes a new batch of the same number that
+    shares these two.
+    """
+
+    number: int
+    model: str = STUDENT
+    entries: Sequence[Finding | Refused] = ()
+    kept_as: dict[int, str] = field(default_factory=dict)
+    words: dict[int, str] = field(default_factory=dict)
+
+    def upload(self, position: int) -> Upload | None:
+        """Return the photograph at a position that the browser names, None if there is none."""
+        entry = self.entries[position] if 0 <= position < len(self.entries) else None
+        return entry.upload if isinstance(entry, Finding) else None
+
+    def note(self, kept: Kept, position: int | None) -> None:
+        """Remember where the photograph at a position lies now, and all that lay where it did: they are the same."""
+        same = [each for each, place in list(self.kept_as.items()) if place == kept.before]
+        for each in {*same, *(() if position is None else (position,))}:
+            self.kept_as[each], self.words[each] = kept.photograph, kept.words
+
+
+@dataclass(frozen=True)
+class Opened:
+    """A photograph that was opened to be drawn on, and its batch's number and its position there if it has a card."""
+
+    upload: Upload
+    card: tuple[int, int] | None
+
+
 class Session:
-    """The state of the page in one browser window; `kept_as` and `words` are by position in `entries`.
+    """The state of the page in one browser window. It changes in place: several events can be at work on it at once.
+
+    `opened` holds by number what was opened to be drawn on. The browser names batch and number, since what it asks for
+    may arrive when others have taken their place.
 
     No dataclass: Gradio would make a dictionary of one and send it to the browser.
     """
 
-    def __init__(self, model: str = STUDENT, batch: int = 0, drawn_on: Upload | None = None):
-        self.model, self.batch, self.drawn_on, self.page = model, batch, drawn_on, 0
-        self.entries: list[Finding | Refused] = []
-        self.kept_as: dict[int, str] = {}
-        self.words: dict[int, str] = {}
+    def __init__(self):
+        self.batch, self.page = Batch(0), 0
+        self.opened: dict[int, Opened] = {}
+
+    def open(self, upload: Upload, card: tuple[int, int] | None) -> int:
+        """Return the number under which a photograph is open from now on."""
+        number = next_task()
+        self.opened[number] = Opened(upload, card)
+        return number
+
+    def note(self, kept: Kept, opened: Opened) -> None:
+        """Tell the batch that is shown where an opened photograph lies now."""
+        batch = self.batch
+        position = opened.card[1] if opened.card and opened.card[0] == batch.number else None
+        batch.note(kept, position)
 
 
 def next_task() -> int:
@@ -56,7 +104,7 @@ def chosen_class(choice: str, other: str) -> str | None:
     if choice == "other":
         return other
     if not choice.startswith("class:"):
-        raise ValueError("choose first what the photograph shows")
+        raise ValueError("first choose what the photograph shows")
     return choice.removeprefix("class:")
 
 
@@ -71,4 +119,5 @@ def keep(upload: Upload, choice: str, other: str, collection: Collection, limits
     except ValueError as error:
         return f"Not kept: {error}."
     except OSError as error:
-        return f"Not kept: {error.filename or collection.folder} cannot be written ({error.strerror})."
+        place = error.filename or collection.folder
+        return f"Not kept: {place} cannot be written ({error.strerror}); nothing was changed."

@@ -24,7 +24,7 @@ def accept(name: str, path: str, folder: Path) -> Upload:
     """
     resolved = Path(path).resolve() if "\0" not in path else Path("/")
     if not resolved.is_relative_to(folder.resolve()) or not resolved.is_file():
-        raise ValueError(f"{path!r} is no file that was uploaded here; drop the photograph again")
+        raise ValueError(f"{path!r} is not a file that was uploaded here; drop the photograph again")
     return Upload(name, resolved)
 
 
@@ -36,7 +36,7 @@ def read(upload: Upload, limits: Limits) -> tuple[bytes, np.ndarray]:
             raise BadImage(too_long(size, limits))
         data = upload.path.read_bytes()
     except FileNotFoundError:
-        raise BadImage("it is no longer here, because the page was open for long; drop it again") from None
+        raise BadImage("it is no longer here, because the page was open for too long; drop it again") from None
     try:
         return data, decode_image(data, limits.pixels)
     except BadImage as error:

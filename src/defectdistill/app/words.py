@@ -16,7 +16,7 @@ def verdict(finding: Finding) -> str:
     if finding.uncertain:
         return "Hand this photograph to a person."
     if finding.is_unfamiliar:
-        return "Certain, but unfamiliar: let a person look."
+        return "Certain, but unfamiliar: have a person check it."
     return "Certain enough to answer without a person."
 
 
@@ -28,12 +28,12 @@ def reason(finding: Finding, threshold: float | None, target: float | None, meas
     """
     sure = f"The model is {per_cent(finding.confidence, beside=threshold)} sure of “{readable(finding.predicted)}”."
     if threshold is None:
-        goal = "enough right answers" if target is None else f"{per_cent(target)} right answers"
-        return f"{sure} No level of certainty led to {goal} when it was checked: a person decides on everything."
+        goal = "enough correct answers" if target is None else f"{per_cent(target)} correct answers"
+        return f"{sure} No level of certainty gave {goal} when it was checked: a person decides everything."
     wanted = per_cent(threshold, beside=finding.confidence)
     if finding.uncertain:
         return f"{sure} Below {wanted} a person decides."
-    return f"{sure} From {wanted} on it may answer by itself{record(measured)}."
+    return f"{sure} At {wanted} or more it may answer by itself{record(measured)}."
 
 
 def record(measured: Mapping[str, Any]) -> str:
@@ -43,9 +43,9 @@ def record(measured: Mapping[str, Any]) -> str:
         return ""
     answered = round(images * (1 - selective["below_threshold"]))
     if not answered or "accuracy_above" not in selective:
-        return f"; in the test it was never so sure ({images} photographs)"
+        return f"; in the test it was never this sure ({images} photographs)"
     right = round(answered * selective["accuracy_above"])
-    return f"; in the test it was so sure of {answered} of {images} photographs, and right on {right} of these"
+    return f"; in the test it was this sure for {answered} of {images} photographs and right on {right} of them"
 
 
 def far_words(finding: Finding) -> str:
@@ -53,8 +53,8 @@ def far_words(finding: Finding) -> str:
     if not finding.is_unfamiliar:
         return ""
     return (
-        "This photograph is unlike everything that the model learned from, more so than the photographs that were kept "
-        "for checking. Its certainty means little here."
+        "This photograph is unlike anything that the model learned from, more so than the photographs that were set "
+        "aside for checking. How sure the model is means little here."
     )
 
 
@@ -63,8 +63,8 @@ def known_words(finding: Finding) -> str:
     if isinstance(finding.nearest, str) or finding.nearest.known is None:
         return ""
     return (
-        f"The model learned from this very photograph ({finding.nearest.known}), with the answer beside it: that it "
-        "knows it now proves nothing."
+        f"The model learned from this very photograph ({finding.nearest.known}), with the answer given: a right "
+        "answer here proves nothing."
     )
 
 
@@ -73,7 +73,7 @@ def score_words(evaluation: dict[str, Any], model: str) -> str:
     measured = evaluation.get(model, {})
     accuracy, images = measured.get("test", {}).get("accuracy"), evaluation.get("data", {}).get("test_images")
     if accuracy is None or not images:
-        return "How often this model is right has not been measured here: trust none of its answers unseen."
+        return "How often this model is right has not been measured here: check every answer yourself."
     right = f"{round(accuracy * images)} of {images} photographs that it had never seen ({per_cent(accuracy)})"
     ends = measured.get("intervals", {}).get("test", {}).get("accuracy")
     if ends is None:
@@ -83,7 +83,7 @@ def score_words(evaluation: dict[str, Any], model: str) -> str:
         f"In the test it was right on {right}. With so few photographs that is a rough figure: "
         f"the true rate may well lie anywhere from {low} to {high}."
         if images < 200
-        else f"In the test it was right on {right}; the true rate is likely to lie from {low} to {high}."
+        else f"In the test it was right on {right}; the true rate is likely to lie between {low} and {high}."
     )
 
 
@@ -93,7 +93,7 @@ def synthetic_words(evaluation: dict[str, Any]) -> str:
         return ""
     return (
         "Learned from synthetic data. A program drew all the pictures that these models learned from and were tested "
-        "on. What they say of real photographs means nothing: use this page to try it out."
+        "on. What they say of real photographs means nothing: use this page only to try it out."
     )
 
 
@@ -102,21 +102,26 @@ def leak_words(evaluation: dict[str, Any]) -> str:
     copies = evaluation.get("data", {}).get("test_images_with_a_copy", 0)
     if not copies:
         return ""
-    return f"{copies} of the test photographs have a near copy among those learned from: the test flatters."
+    have = "has" if copies == 1 else "have"
+    return (
+        f"{copies} of the test photographs {have} a near copy among those learned from: the test score is too "
+        "optimistic."
+    )
 
 
 def summary_words(looked: int, handed: int, refused: int) -> str:
     """Return how many photographs were looked at, are handed to a person and were refused."""
     parts = [counted(looked, "photograph was", "photographs were") + " looked at"]
     if looked:
-        parts.append(f"{handed} of them for a person to decide" if handed else "none has to go to a person")
+        need = counted(handed, "needs", "need") if handed else "none needs"
+        parts.append(f"{need} a person's decision")
     if refused:
         parts.append(counted(refused, "file was", "files were") + " refused")
     return ", ".join(parts) + "."
 
 
 def counted(number: int, one: str, many: str) -> str:
-    """Return a number with its noun."""
+    """Return a number with its noun or verb."""
     return f"{number} {one if number == 1 else many}"
 
 
@@ -124,7 +129,7 @@ def first_time(loaded: Loaded, model: str) -> str:
     """Return the note on the wait before the first answer, nothing afterwards."""
     if loaded.has_neighbourhood(model):
         return ""
-    return "Measuring the photographs that the model learned from (the first time only)"
+    return "Measuring the photographs that the model learned from (first time only)"
 
 
 def listed(names: Sequence[str]) -> str:
