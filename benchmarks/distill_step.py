@@ -22,9 +22,9 @@ from defectdistill import checkpoint
 from defectdistill.data.batches import PackedBatches, batches
 from defectdistill.data.tables import write_table
 from defectdistill.distillation.feature_writer import write_store
-from defectdistill.distillation.frozen_teacher import freeze
+from defectdistill.distillation.frozen_unet3plus import freeze_unet3plus
 from defectdistill.models.students import build_student
-from defectdistill.models.unet3plus import build_teacher, teacher_config
+from defectdistill.models.unet3plus import build_unet3plus, unet3plus_config
 from defectdistill.training.classification import ClassificationTask, Optimisation
 from defectdistill.training.compute import Machine, set_up
 from defectdistill.training.distillation import distilling_task
@@ -47,10 +47,10 @@ def prepare(folder: Path, chosen: Machine) -> None:
     images = np.random.default_rng(0).integers(0, 256, (IMAGES, SIZE, SIZE, 3), dtype=np.uint8)
     np.save(folder / "images.npy", images)
     write_table(folder / "index.csv", ("name", "label"), [(f"{n}.png", n % 3) for n in range(len(images))])
-    network = build_teacher("plain", 64, 1)
-    config = teacher_config("plain", 64, ["defect"], SIZE, "squash")
+    network = build_unet3plus("plain", 64, 1)
+    config = unet3plus_config("plain", 64, ["defect"], SIZE, "squash")
     checkpoint.save(folder / "teacher", network.state_dict(), config)
-    frozen = freeze(network, config["unet3plus"], LEVELS, class_maps=False)
+    frozen = freeze_unet3plus(network, config["unet3plus"], LEVELS, class_maps=False)
     frozen.save(folder / "frozen_teacher")
     name = checkpoint.content_hash(folder / "teacher")
     for store in ("always", "never"):

@@ -19,9 +19,9 @@ from defectdistill.data.augment import PUBLISHED, augment
 from defectdistill.data.batches import image_batches
 from defectdistill.data.tables import write_table
 from defectdistill.distillation.feature_writer import write_store
-from defectdistill.distillation.frozen_teacher import freeze
+from defectdistill.distillation.frozen_unet3plus import freeze_unet3plus
 from defectdistill.models.students import build_student
-from defectdistill.models.unet3plus import build_teacher, teacher_config
+from defectdistill.models.unet3plus import build_unet3plus, unet3plus_config
 from defectdistill.training.classification import ClassificationTask, Optimisation
 from defectdistill.training.compute import Machine, set_up
 from defectdistill.training.distillation import distilling_task
@@ -64,9 +64,9 @@ def measure(count: int, chosen: Machine) -> dict[str, float]:
 
         augment(source, root / "augmented", 1, 0, **PUBLISHED)
         lap("augment_s")
-        network, config = build_teacher("plain", 16, 1), teacher_config("plain", 16, ["defect"], SIZE, "squash")
+        network, config = build_unet3plus("plain", 16, 1), unet3plus_config("plain", 16, ["defect"], SIZE, "squash")
         checkpoint.save(root / "teacher", network.state_dict(), config)
-        frozen = freeze(network, config["unet3plus"], LEVELS, class_maps=False)
+        frozen = freeze_unet3plus(network, config["unet3plus"], LEVELS, class_maps=False)
         frozen.save(root / "frozen_teacher")
         splits = {"train": root / "augmented", "val": validation}
         start = time.perf_counter()

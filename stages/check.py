@@ -11,7 +11,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "src"))
 from defectdistill.models.resunet import build_resunet
 from defectdistill.models.students import build_student
 from defectdistill.models.taps import select_taps
-from defectdistill.models.unet3plus import build_teacher
+from defectdistill.models.unet3plus import build_unet3plus
 from defectdistill.params import load_params
 from defectdistill.sections import Section
 from defectdistill.stage import run_stage
@@ -32,7 +32,7 @@ def check_levels(network: Section, strides: list[int], owner: str) -> None:
     if hasattr(network, "arch"):
         taps = build_student(network.arch, 2, weights).taps()
     elif hasattr(network, "width"):
-        taps = build_teacher(network.encoder, network.width, 1, weights).taps
+        taps = build_unet3plus(network.encoder, network.width, 1, weights).taps
     else:
         taps = build_resunet(network.encoder, 1, network.global_context, network.feature_fusion, weights).taps
     by_stride = taps if isinstance(taps, dict) else {tap.stride: tap for tap in taps}

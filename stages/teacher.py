@@ -18,7 +18,7 @@ from defectdistill.tracking.runs import stage_run
 from defectdistill.training.compute import set_up
 from defectdistill.training.fit import LIMITS, fit
 from defectdistill.training.once import Work, train_once
-from defectdistill.training.segmentation import warn_of_nothing_found
+from defectdistill.training.segmentation_teacher import warn_of_nothing_found
 
 DATA = place("--data") / "data"
 TRAIN, VAL, SUMMARY = DATA / "augmented", DATA / "prepared/val", DATA / "prepared/summary.json"

@@ -12,7 +12,7 @@ from defectdistill import checkpoint
 from defectdistill.data.tables import write_json, write_table
 from defectdistill.models.normalise import normalise
 from defectdistill.models.students import build_student, classifier_config
-from defectdistill.models.unet3plus import build_teacher, teacher_config
+from defectdistill.models.unet3plus import build_unet3plus, unet3plus_config
 
 CLASSES = ["blue_stain", "green_stain", "red_stain"]
 COLOURS = {"blue_stain": (40, 60, 220), "green_stain": (40, 200, 60), "red_stain": (220, 50, 40)}
@@ -61,9 +61,9 @@ def make_project(folder: Path) -> Path:
         config = classifier_config("small_cnn_4", CLASSES, SIDE, "squash")
         checkpoint.save(folder / "models" / name, train(seed).state_dict(), config)
     torch.manual_seed(0)
-    teacher = build_teacher("plain", 2, 1)
+    teacher = build_unet3plus("plain", 2, 1)
     checkpoint.save(
-        folder / "models/teacher", teacher.state_dict(), teacher_config("plain", 2, ["defect"], SIDE, "squash")
+        folder / "models/teacher", teacher.state_dict(), unet3plus_config("plain", 2, ["defect"], SIDE, "squash")
     )
     for split, seeds in (("train", range(6)), ("val", range(6, 9))):
         side = folder / "data/prepared" / split

@@ -10,14 +10,14 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from defectdistill import checkpoint, model_sections, sections
-from defectdistill.distillation.frozen_teacher import FrozenTeacher, freeze
+from defectdistill.distillation.frozen_unet3plus import FrozenUNet3Plus, freeze_unet3plus
 from defectdistill.model_forms import LARGEST_SIDE, LARGEST_WIDTH
 from defectdistill.models.segmenter import Segmenter
 from defectdistill.models.students import build_student, classifier_config
-from defectdistill.models.unet3plus import build_teacher, teacher_config
+from defectdistill.models.unet3plus import build_unet3plus, unet3plus_config
 from defectdistill.predict import Predictor
 
-LOADERS = {"student": Predictor.load, "teacher": Segmenter.load, "frozen_teacher": FrozenTeacher.load}
+LOADERS = {"student": Predictor.load, "teacher": Segmenter.load, "frozen_teacher": FrozenUNet3Plus.load}
 
 
 @pytest.fixture(scope="module")
@@ -27,10 +27,10 @@ def good(tmp_path_factory):
     student = build_student("shufflenet_v2_x0_5", 3)
     config = classifier_config("shufflenet_v2_x0_5", ["a", "b", "c"], 48, "pad")
     checkpoint.save(folder / "student", student.state_dict(), config)
-    teacher = build_teacher("plain", 2, 1)
-    config = teacher_config("plain", 2, ["defect"], 32, "squash")
+    teacher = build_unet3plus("plain", 2, 1)
+    config = unet3plus_config("plain", 2, ["defect"], 32, "squash")
     checkpoint.save(folder / "teacher", teacher.state_dict(), config)
-    freeze(teacher, config["unet3plus"], [4, 8]).save(folder / "frozen_teacher")
+    freeze_unet3plus(teacher, config["unet3plus"], [4, 8]).save(folder / "frozen_teacher")
     return folder
 
 
@@ -212,7 +212,7 @@ def test_every_wrong_value_is_named_with_what_was_expected(good, tmp_path):
     ("kind", "key", "builder"),
     [
         ("teacher", "unet3plus.width", "defectdistill.models.segmenter.UNet3Plus"),
-        ("frozen_teacher", "frozen_teacher.width", "defectdistill.distillation.frozen_teacher.build_encoder"),
+        ("frozen_teacher", "frozen_teacher.width", "defectdistill.distillation.frozen_unet3plus.build_encoder"),
     ],
 )
 def test_an_absurd_width_is_refused_before_anything_is_built(good, tmp_path, monkeypatch, kind, key, builder):

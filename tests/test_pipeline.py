@@ -324,7 +324,9 @@ def test_queued_experiments_train_a_shared_teacher_once_with_the_code_they_were_
     betas = {"queued-a": "0.11", "queued-b": "0.12", "queued-c": "0.13"}
     for name, beta in betas.items():
         run(f"dvc exp run --queue --name {name} -S teacher.lr=0.002 -S distill.beta={beta}", folder)
-    (folder / "src/defectdistill/training/segmentation.py").write_text("raise RuntimeError('edited meanwhile')\n")
+    (folder / "src/defectdistill/training/segmentation_teacher.py").write_text(
+        "raise RuntimeError('edited meanwhile')\n"
+    )
     try:
         run_queue(folder, 3)
     finally:

@@ -8,7 +8,7 @@ from defectdistill.evaluation.calibration import scaled
 from defectdistill.models.normalise import MEAN, STD, normalise
 from defectdistill.models.segmenter import Segmenter
 from defectdistill.models.students import build_student, classifier_config
-from defectdistill.models.unet3plus import build_teacher, teacher_config
+from defectdistill.models.unet3plus import build_unet3plus, unet3plus_config
 from defectdistill.predict import Predictor
 
 CLASSES = ["a", "b", "c"]
@@ -93,8 +93,8 @@ def test_normalising_by_hand():
 
 
 def test_a_teacher_is_no_classifier(tmp_path):
-    network = build_teacher("plain", 2, 1)
-    checkpoint.save(tmp_path, network.state_dict(), teacher_config("plain", 2, ["defect"], 32, "squash"))
+    network = build_unet3plus("plain", 2, 1)
+    checkpoint.save(tmp_path, network.state_dict(), unet3plus_config("plain", 2, ["defect"], 32, "squash"))
     with pytest.raises(ValueError, match="holds no classifier"):
         Predictor.load(tmp_path)
     found = Segmenter.load(tmp_path, batch_size=2)(images(3))

@@ -62,8 +62,8 @@ class FrozenResUNetPart(ResUNetPart):
     strides: Annotated[list[Annotated[int, Field(ge=1, le=32)]], Field(min_length=1, max_length=6)]
 
 
-class FrozenTeacherPart(Part):
-    """What builds a frozen teacher: see `FrozenTeacher`."""
+class FrozenUNet3PlusPart(Part):
+    """What builds a frozen teacher: see `FrozenUNet3Plus`."""
 
     encoder: Name
     width: Width
@@ -107,8 +107,8 @@ class Classifier(ModelJson):
         return classes
 
 
-class Teacher(ModelJson):
-    """The model.json of a teacher."""
+class UNet3Plus(ModelJson):
+    """The model.json of a U-Net3+, which is a teacher."""
 
     key, kind, example = "unet3plus", "teacher", "models/teacher"
     unet3plus: UNet3PlusPart
@@ -146,11 +146,11 @@ class FrozenResUNet(ModelJson):
     frozen_resunet: FrozenResUNetPart
 
 
-class FrozenTeacher(ModelJson):
-    """The model.json of a frozen teacher."""
+class FrozenUNet3Plus(ModelJson):
+    """The model.json of a frozen U-Net3+."""
 
     key, kind, example = "frozen_teacher", "frozen teacher", "models/frozen_teacher"
-    frozen_teacher: FrozenTeacherPart
+    frozen_teacher: FrozenUNet3PlusPart
 
 
 class FrozenClassifier(ModelJson):

@@ -7,7 +7,7 @@ import torch
 from defectdistill.data.tables import write_table
 from defectdistill.distillation.feature_store import open_store, read_manifest
 from defectdistill.distillation.feature_writer import write_store
-from defectdistill.distillation.frozen_teacher import FrozenTeacher
+from defectdistill.distillation.frozen_unet3plus import FrozenUNet3Plus
 from defectdistill.models.normalise import normalise
 
 TEACHER = "abc123"
@@ -27,7 +27,7 @@ def images(folder, count, seed=0):
 @pytest.fixture
 def stored(tmp_path):
     torch.manual_seed(0)
-    teacher = FrozenTeacher(CONFIG)
+    teacher = FrozenUNet3Plus(CONFIG)
     splits = {"train": images(tmp_path / "train", 5), "val": images(tmp_path / "val", 2, 1)}
     write_store(tmp_path / "store", teacher, TEACHER, splits, batch_size=2, autocast=False)
     return tmp_path, teacher

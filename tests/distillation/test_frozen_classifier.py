@@ -4,9 +4,9 @@ import torch
 from defectdistill import checkpoint
 from defectdistill.distillation.frozen import freeze_any, load_any
 from defectdistill.distillation.frozen_classifier import FrozenClassifier
-from defectdistill.distillation.frozen_teacher import FrozenTeacher
+from defectdistill.distillation.frozen_unet3plus import FrozenUNet3Plus
 from defectdistill.models.students import build_student, classifier_config, taps_of
-from defectdistill.models.unet3plus import UNet3Plus, teacher_config
+from defectdistill.models.unet3plus import UNet3Plus, unet3plus_config
 
 
 @pytest.fixture
@@ -58,12 +58,12 @@ def test_saved_and_loaded_it_says_the_same(trained, tmp_path):
 
 def test_the_kind_of_a_teacher_is_known_by_its_folder(tmp_path):
     network = UNet3Plus(out_channels=2, width=2)
-    checkpoint.save(tmp_path / "t", network.state_dict(), teacher_config("plain", 2, ["a", "b"], 32, "squash"))
+    checkpoint.save(tmp_path / "t", network.state_dict(), unet3plus_config("plain", 2, ["a", "b"], 32, "squash"))
     frozen = freeze_any(tmp_path / "t", [4, 8], class_maps=True)
-    assert isinstance(frozen, FrozenTeacher)
+    assert isinstance(frozen, FrozenUNet3Plus)
     assert frozen.says == {"features", "maps", "scores"}
     frozen.save(tmp_path / "f")
-    assert isinstance(load_any(tmp_path / "f"), FrozenTeacher)
+    assert isinstance(load_any(tmp_path / "f"), FrozenUNet3Plus)
     assert freeze_any(tmp_path / "t", [4], class_maps=False).says == {"features"}
 
 

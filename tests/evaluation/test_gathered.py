@@ -10,7 +10,7 @@ from defectdistill.evaluation.class_activation import activation_maps
 from defectdistill.evaluation.gathered import gather, load_teacher
 from defectdistill.models.segmenter import Segmenter
 from defectdistill.models.students import build_student, classifier_config
-from defectdistill.models.unet3plus import build_teacher, teacher_config
+from defectdistill.models.unet3plus import build_unet3plus, unet3plus_config
 from defectdistill.predict import Predictor
 
 SIDE = 64
@@ -37,7 +37,7 @@ def gathered(tmp_path_factory):
         name: Predictor(build_student("shufflenet_v2_x0_5", 2), ["a", "b"], SIDE, "squash")
         for name in ("student", "baseline")
     }
-    return prepared, models, gather(prepared, models, Segmenter(build_teacher("plain", 2, 2), ["a", "b"]))
+    return prepared, models, gather(prepared, models, Segmenter(build_unet3plus("plain", 2, 2), ["a", "b"]))
 
 
 def test_splits_carry_probabilities_names_groups_and_labels(gathered):
@@ -64,8 +64,8 @@ def test_a_classifier_may_be_the_teacher(gathered, tmp_path):
     config = classifier_config("shufflenet_v2_x0_5", ["a", "b"], SIDE, "squash")
     checkpoint.save(tmp_path / "classifier", network.state_dict(), config)
     assert isinstance(load_teacher(tmp_path / "classifier", 4), Predictor)
-    network = build_teacher("plain", 2, 2)
-    config = teacher_config("plain", 2, ["a", "b"], SIDE, "squash")
+    network = build_unet3plus("plain", 2, 2)
+    config = unet3plus_config("plain", 2, ["a", "b"], SIDE, "squash")
     checkpoint.save(tmp_path / "unet", network.state_dict(), config)
     assert isinstance(load_teacher(tmp_path / "unet", 4), Segmenter)
 
@@ -75,7 +75,7 @@ def test_pixels_are_of_the_test_split_and_its_true_classes(gathered):
     pixels = sets["pixels"]
     assert pixels.masked.tolist() == [False, True]
     assert pixels.found.shape == (2, SIDE, SIDE)
-    teacher = Segmenter(build_teacher("plain", 2, 2), ["a", "b"])
+    teacher = Segmenter(build_unet3plus("plain", 2, 2), ["a", "b"])
     assert pixels.answers.shape == (2, 2)
     np.testing.assert_allclose(pixels.answers.sum(axis=1), 1, rtol=1e-5)
     teacher.channels = ["defect"]

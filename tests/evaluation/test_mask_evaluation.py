@@ -14,7 +14,7 @@ from defectdistill.evaluation.mask_report import verdict
 from defectdistill.evaluation.tasks.segmentation import WRITTEN, ask, evaluate
 from defectdistill.models.resunet import ResUNet, resunet_config
 from defectdistill.models.students import build_student, classifier_config
-from defectdistill.models.unet3plus import UNet3Plus, teacher_config
+from defectdistill.models.unet3plus import UNet3Plus, unet3plus_config
 
 BUILT = {"encoder": "tu-test_convnext", "global_context": False, "feature_fusion": False}
 CLASSES = ["dent", "<rust>"]
@@ -88,7 +88,7 @@ def test_same_inputs_same_bytes(written, folder, tmp_path):
 
 def test_a_teacher_that_tells_no_such_classes_apart_is_left_out(folder, tmp_path):
     models = {model: folder / model for model in ("student", "baseline")}
-    config = teacher_config("plain", 2, ["defect"], 32, "squash")
+    config = unet3plus_config("plain", 2, ["defect"], 32, "squash")
     checkpoint.save(tmp_path / "binary", UNet3Plus(width=2).state_dict(), config)
     said = ask(folder / "prepared/test", models | {"teacher": tmp_path / "binary"}, CLASSES, 4)
     assert set(said.found) == {"student", "baseline"}

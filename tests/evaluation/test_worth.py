@@ -15,7 +15,7 @@ from defectdistill.evaluation.worth import Place, means, measured_student, measu
 from defectdistill.evaluation.worth_table import write_worth
 from defectdistill.models.segmenter import Segmenter
 from defectdistill.models.students import build_student
-from defectdistill.models.unet3plus import build_teacher
+from defectdistill.models.unet3plus import build_unet3plus
 from defectdistill.predict import Predictor
 
 test_share.__test__ = False  # a function of the library, whatever pytest thinks of its name
@@ -65,10 +65,10 @@ def test_a_student_is_measured_with_the_temperature_of_the_validation_split(prep
 
 def test_a_teacher_is_measured_by_its_own_answers_if_it_has_any(prepared, predictor):
     images, labels = np.load(prepared / "test/images.npy"), np.arange(12) % 2
-    of_classes = Segmenter(build_teacher("plain", 2, 2), ["a", "b"])
+    of_classes = Segmenter(build_unet3plus("plain", 2, 2), ["a", "b"])
     expected = classification_scores(of_classes.class_probs(images), labels, ["a", "b"])["macro_f1"]
     assert measured_teacher(of_classes, prepared) == {"macro_f1": pytest.approx(expected)}
-    assert measured_teacher(Segmenter(build_teacher("plain", 2, 1), ["defect"]), prepared) == {}
+    assert measured_teacher(Segmenter(build_unet3plus("plain", 2, 1), ["defect"]), prepared) == {}
     assert measured_teacher(predictor, prepared)["macro_f1"] == measured_student(predictor, prepared)["macro_f1"]
 
 

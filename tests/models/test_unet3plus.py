@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 
 from defectdistill import checkpoint
-from defectdistill.models.unet3plus import UNet3Plus, build_teacher
+from defectdistill.models.unet3plus import UNet3Plus, build_unet3plus
 
 
 def parameters(module):
@@ -77,7 +77,7 @@ def test_saved_and_loaded_it_says_the_same(tmp_path):
 def test_weights_of_a_file_are_taken_but_for_the_head(tmp_path):
     binary = UNet3Plus(width=2, out_channels=1)
     checkpoint.save(tmp_path, binary.state_dict(), {})
-    network = build_teacher("plain", 2, out_channels=3, weights=str(tmp_path / "weights.safetensors"))
+    network = build_unet3plus("plain", 2, out_channels=3, weights=str(tmp_path / "weights.safetensors"))
     assert torch.equal(network.encoder.blocks[0][0][0].weight, binary.encoder.blocks[0][0][0].weight)
     assert network.decoder.head.weight.shape[0] == 3
 
@@ -85,7 +85,7 @@ def test_weights_of_a_file_are_taken_but_for_the_head(tmp_path):
 def test_weights_of_another_width_are_refused(tmp_path):
     checkpoint.save(tmp_path, UNet3Plus(width=4).state_dict(), {})
     with pytest.raises(ValueError, match="does not fit"):
-        build_teacher("plain", 2, out_channels=1, weights=str(tmp_path))
+        build_unet3plus("plain", 2, out_channels=1, weights=str(tmp_path))
 
 
 @pytest.mark.parametrize(
@@ -94,7 +94,7 @@ def test_weights_of_another_width_are_refused(tmp_path):
 )
 def test_what_does_not_exist_is_named(encoder, weights, message):
     with pytest.raises(ValueError, match=message):
-        build_teacher(encoder, 2, 1, weights)
+        build_unet3plus(encoder, 2, 1, weights)
 
 
 def test_what_the_benchmarks_measure_it_against_is_the_plain_form(monkeypatch):

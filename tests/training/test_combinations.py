@@ -16,7 +16,7 @@ from defectdistill.distill_sections import ASKED
 from defectdistill.distillation.feature_writer import write_store
 from defectdistill.distillation.frozen import freeze_any
 from defectdistill.models.students import build_student, classifier_config
-from defectdistill.models.unet3plus import UNet3Plus, teacher_config
+from defectdistill.models.unet3plus import UNet3Plus, unet3plus_config
 from defectdistill.params import Params
 from defectdistill.training.classification import ClassificationTask, Optimisation
 from defectdistill.training.distillation import METHODS, STORED, distilling_task
@@ -67,7 +67,7 @@ def taught(tmp_path_factory):
         write_table(folder / "index.csv", ("name", "label", "mask_source"), rows)
         segments = name in SEGMENTING
         config = (
-            teacher_config("plain", 2, kind, 32, "pad") if segments else classifier_config(kind, CLASSES, 32, "pad")
+            unet3plus_config("plain", 2, kind, 32, "pad") if segments else classifier_config(kind, CLASSES, 32, "pad")
         )
         checkpoint.save(folder / "teacher", network.state_dict(), config)
         frozen = freeze_any(folder / "teacher", [4], class_maps=segments)

@@ -11,9 +11,9 @@ from defectdistill.training.class_weights import ClassWeights
 from defectdistill.training.classification import ClassificationTask, Optimisation
 from defectdistill.training.distillation import Distilling, mixed
 from defectdistill.training.distributed import GlobalBatchNormSync, batch_weight
-from defectdistill.training.segmentation import SegmentationRates, SegmentationTask
 from defectdistill.training.segmentation_loss import SegmentationLoss
 from defectdistill.training.segmentation_student import SegmentationStudentTask
+from defectdistill.training.segmentation_teacher import SegmentationRates, SegmentationTask
 
 ROWS = 5  # shares of 3 and 2
 

@@ -12,8 +12,8 @@ from defectdistill.models.unet3plus import UNet3Plus
 from defectdistill.training.class_weights import ClassWeights
 from defectdistill.training.classification import ClassificationTask, Optimisation
 from defectdistill.training.fit import KEPT, RESUME, fit, seed_everything
-from defectdistill.training.segmentation import SegmentationRates, SegmentationTask
 from defectdistill.training.segmentation_loss import SegmentationLoss
+from defectdistill.training.segmentation_teacher import SegmentationRates, SegmentationTask
 
 EPOCHS = 4
 

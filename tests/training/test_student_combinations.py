@@ -13,7 +13,7 @@ from defectdistill.distillation.feature_writer import write_store
 from defectdistill.distillation.frozen import freeze_any
 from defectdistill.models.resunet import ResUNet, resunet_config
 from defectdistill.models.students import build_student, classifier_config
-from defectdistill.models.unet3plus import UNet3Plus, teacher_config
+from defectdistill.models.unet3plus import UNet3Plus, unet3plus_config
 from defectdistill.training.classification import classification_task
 from defectdistill.training.distillation import METHODS, distilling_task
 from defectdistill.training.segmentation_student import segmentation_student_task
@@ -45,8 +45,8 @@ def data(tmp_path_factory):
     write_table(folder / "index.csv", ("name", "label", "group", "mask_source"), rows)
     torch.manual_seed(0)
     made = {
-        "unet3plus": (UNet3Plus(out_channels=2, width=2), teacher_config("plain", 2, NAMES, SIDE, "squash")),
-        "unet3plus binary": (UNet3Plus(width=2), teacher_config("plain", 2, ["defect"], SIDE, "squash")),
+        "unet3plus": (UNet3Plus(out_channels=2, width=2), unet3plus_config("plain", 2, NAMES, SIDE, "squash")),
+        "unet3plus binary": (UNet3Plus(width=2), unet3plus_config("plain", 2, ["defect"], SIDE, "squash")),
         "resunet": (ResUNet(classes=2, **RESUNET), resunet_config(RESUNET, NAMES, SIDE, "squash")),
         "classifier": (build_student("small_cnn_3", 2), classifier_config("small_cnn_3", NAMES, SIDE, "squash")),
     }

@@ -15,17 +15,17 @@ from defectdistill.data.dihedral import WAY, laid
 from defectdistill.data.tables import write_table
 from defectdistill.distillation.feature_writer import write_store
 from defectdistill.distillation.frozen import freeze_any
-from defectdistill.distillation.frozen_teacher import FrozenTeacher, freeze
+from defectdistill.distillation.frozen_unet3plus import FrozenUNet3Plus, freeze_unet3plus
 from defectdistill.distillation.pair import Pair
 from defectdistill.models.students import build_student, classifier_config
 from defectdistill.models.taps import Tap
-from defectdistill.models.unet3plus import UNet3Plus, teacher_config
+from defectdistill.models.unet3plus import UNet3Plus, unet3plus_config
 from defectdistill.training.classification import ClassificationTask, Optimisation
 from defectdistill.training.compute import Machine
 from defectdistill.training.distillation import METHODS, STORED, distilling_task
 from defectdistill.training.fit import fit, seed_everything
-from defectdistill.training.segmentation import SegmentationRates, SegmentationTask
 from defectdistill.training.segmentation_loss import SegmentationLoss
+from defectdistill.training.segmentation_teacher import SegmentationRates, SegmentationTask
 
 CPU = Machine("cpu", "fp32")
 ARCH = "shufflenet_v2_x0_5"
@@ -219,9 +219,12 @@ def store(tmp_path):
     rows = [(f"{n}.png", n % 2, "given") for n in range(8)]
     write_table(tmp_path / "index.csv", ("name", "label", "mask_source"), rows)
     torch.manual_seed(0)
-    network, config = UNet3Plus(out_channels=2, width=2), teacher_config("plain", 2, ["a", "b"], 32, "squash")
+    network, config = UNet3Plus(out_channels=2, width=2), unet3plus_config("plain", 2, ["a", "b"], 32, "squash")
     checkpoint.save(tmp_path / "teacher", network.state_dict(), config)
-    teacher, name = freeze(network, config["unet3plus"], [4, 8]), checkpoint.content_hash(tmp_path / "teacher")
+    teacher, name = (
+        freeze_unet3plus(network, config["unet3plus"], [4, 8]),
+        checkpoint.content_hash(tmp_path / "teacher"),
+    )
     teacher.save(tmp_path / "frozen_teacher")
     for folder, kept in (("store", "auto"), ("nothing_stored", "never")):
         write_store(tmp_path / folder, teacher, name, {"train": tmp_path}, 4, False, kept, limit_gb=1)
@@ -271,7 +274,7 @@ def test_an_image_that_is_laid_anew_learns_the_same_stored_or_asked(store):
     """The teacher is asked about the image as it was, and about the photograph in the place of its copy."""
     rows = [(f"{n // 2}.png", n // 2 % 2, n % 2) for n in range(8)]
     write_table(store / "index.csv", ("name", "label", "copy"), rows)
-    teacher, name = FrozenTeacher.load(store / "frozen_teacher"), checkpoint.content_hash(store / "teacher")
+    teacher, name = FrozenUNet3Plus.load(store / "frozen_teacher"), checkpoint.content_hash(store / "teacher")
     for folder, kept in (("store", "always"), ("nothing_stored", "never")):
         write_store(store / folder, teacher, name, {"train": store}, 4, False, kept, evidence_from="original")
     ways = {WAY: np.arange(8)}
@@ -437,7 +440,7 @@ def test_photographs_without_a_label_come_with_what_the_teacher_said_of_them(sto
     np.save(more / "images.npy", pictures(3)["image"])
     write_table(more / "index.csv", ("name",), [(f"{n}.png",) for n in range(3)])
     teacher = store / "teacher"
-    write_store(store / "both", FrozenTeacher.load(store / "frozen_teacher"), checkpoint.content_hash(teacher),
+    write_store(store / "both", FrozenUNet3Plus.load(store / "frozen_teacher"), checkpoint.content_hash(teacher),
                 {"train": store, "unlabelled": more}, 4, False)  # fmt: skip
     given = (store / "both", teacher, {"train": store}, more)
     wanted = DISTILL | {"method": "combined", "unlabelled": True}

@@ -5,7 +5,7 @@ from pathlib import Path
 from defectdistill import checkpoint
 from defectdistill.distillation.frozen_base import Frozen
 from defectdistill.distillation.frozen_resunet import FrozenResUNet, freeze_resunet
-from defectdistill.distillation.frozen_teacher import FrozenTeacher, freeze
+from defectdistill.distillation.frozen_unet3plus import FrozenUNet3Plus, freeze_unet3plus
 from defectdistill.models.segmenter import load_segmentation
 
 
@@ -21,7 +21,7 @@ def freeze_any(folder: Path, strides: list[int], class_maps: bool) -> Frozen:
     network, config = load_segmentation(folder)
     if config.key == "resunet":
         return freeze_resunet(network, config.resunet.model_dump(), strides, class_maps)
-    return freeze(network, config.unet3plus.model_dump(), strides, class_maps)
+    return freeze_unet3plus(network, config.unet3plus.model_dump(), strides, class_maps)
 
 
 def load_any(folder: Path) -> Frozen:
@@ -31,4 +31,4 @@ def load_any(folder: Path) -> Frozen:
         from defectdistill.distillation.frozen_classifier import FrozenClassifier
 
         return FrozenClassifier.load(folder)
-    return (FrozenResUNet if "frozen_resunet" in config else FrozenTeacher).load(folder)
+    return (FrozenResUNet if "frozen_resunet" in config else FrozenUNet3Plus).load(folder)

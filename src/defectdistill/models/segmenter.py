@@ -8,7 +8,7 @@ import torch
 
 from defectdistill import checkpoint
 from defectdistill.model_forms import ResUNet as ResUNetJson
-from defectdistill.model_forms import Teacher
+from defectdistill.model_forms import UNet3Plus as UNet3PlusJson
 from defectdistill.model_json import build, check_width, read_model_json
 from defectdistill.models.class_map import class_evidence, defect_logits, with_background
 from defectdistill.models.normalise import normalise
@@ -16,7 +16,7 @@ from defectdistill.models.resunet import ResUNet
 from defectdistill.models.unet3plus import UNet3Plus
 
 
-def load_segmentation(folder: Path) -> tuple[UNet3Plus | ResUNet, Teacher | ResUNetJson]:
+def load_segmentation(folder: Path) -> tuple[UNet3Plus | ResUNet, UNet3PlusJson | ResUNetJson]:
     """Return the trained segmentation network of a checkpoint folder, teacher or student, and its model.json.
 
     Raises FileNotFoundError or ValueError naming what does not fit.
@@ -25,7 +25,7 @@ def load_segmentation(folder: Path) -> tuple[UNet3Plus | ResUNet, Teacher | ResU
         config = read_model_json(folder, ResUNetJson)
         network = build(folder, lambda: ResUNet(**config.resunet.model_dump()))
         return checkpoint.load_into(network, folder), config
-    config = read_model_json(folder, Teacher)
+    config = read_model_json(folder, UNet3PlusJson)
     check_width(folder, config.unet3plus.width)
     network = build(folder, lambda: UNet3Plus(**config.unet3plus.model_dump()))
     return checkpoint.load_into(network, folder), config

@@ -112,7 +112,7 @@ def enlarged(logits: torch.Tensor, images: torch.Tensor) -> torch.Tensor:
     return F.interpolate(logits, size=images.shape[2:], mode="bilinear")
 
 
-def build_teacher(encoder: str, width: int, out_channels: int, weights: str = "none") -> UNet3Plus:
+def build_unet3plus(encoder: str, width: int, out_channels: int, weights: str = "none") -> UNet3Plus:
     """Return a U-Net3+ for RGB images with `weights` 'none', 'imagenet' (its encoder's) or a safetensors file.
 
     Of a file or checkpoint folder everything must fit but the head. Raises ValueError or FileNotFoundError.
@@ -123,7 +123,7 @@ def build_teacher(encoder: str, width: int, out_channels: int, weights: str = "n
     return network
 
 
-def teacher_config(encoder: str, width: int, channels: list[str], size: int, resize_mode: str) -> dict:
+def unet3plus_config(encoder: str, width: int, channels: list[str], size: int, resize_mode: str) -> dict:
     """Return the model.json of a teacher: what builds it, what each output channel marks, and its preprocessing."""
     return {
         "unet3plus": {"encoder": encoder, "width": width, "in_channels": 3, "out_channels": len(channels)},

@@ -4,8 +4,8 @@ from pathlib import Path
 from typing import Any
 
 from defectdistill.data.batches import mask_batches
-from defectdistill.models.unet3plus import teacher_config
-from defectdistill.training.segmentation import segmentation_task
+from defectdistill.models.unet3plus import unet3plus_config
+from defectdistill.training.segmentation_teacher import segmentation_task
 from defectdistill.training.teachers.teaching import Teaching, warn_of_the_unseen
 
 
@@ -22,6 +22,6 @@ def teaching(settings: dict[str, Any], data: dict[str, Any], train: Path, val: P
         mask_batches(train, settings["batch_size"], settings["seed"], on_gpu, every),
         mask_batches(val, settings["batch_size"], None, on_gpu, every),
         ("val_soft_dice", "max"),
-        teacher_config(settings["encoder"], settings["width"], channels, data["size"], data["resize"]),
+        unet3plus_config(settings["encoder"], settings["width"], channels, data["size"], data["resize"]),
         channels,
     )

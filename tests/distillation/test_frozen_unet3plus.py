@@ -2,7 +2,7 @@ import pytest
 import torch
 from torch import nn
 
-from defectdistill.distillation.frozen_teacher import FrozenTeacher, freeze
+from defectdistill.distillation.frozen_unet3plus import FrozenUNet3Plus, freeze_unet3plus
 from defectdistill.models.class_map import class_evidence, class_maps
 from defectdistill.models.unet3plus import UNet3Plus
 
@@ -22,7 +22,7 @@ def trained(encoder="plain"):
 @pytest.mark.parametrize("encoder", ["plain", "resnet18", "efficientnet-b0"])
 def test_it_says_what_the_trained_encoder_says(encoder):
     model = trained(encoder)
-    teacher = freeze(model, CONFIG | {"encoder": encoder}, [8, 16])
+    teacher = freeze_unet3plus(model, CONFIG | {"encoder": encoder}, [8, 16])
     x = torch.randn(2, 3, 64, 64)
     levels = dict(zip([tap.stride for tap in model.taps], model.encode(x), strict=True))
     answer = teacher(x)
@@ -36,7 +36,7 @@ def test_it_says_what_the_trained_encoder_says(encoder):
 
 
 def test_it_is_cut_after_the_deepest_level_and_has_no_batch_norm():
-    full, teacher = trained(), freeze(trained(), CONFIG, [4, 8], class_maps=False)
+    full, teacher = trained(), freeze_unet3plus(trained(), CONFIG, [4, 8], class_maps=False)
     assert not any(isinstance(module, nn.BatchNorm2d) for module in teacher.modules())
     kept = sum(parameter.numel() for parameter in teacher.parameters())
     assert kept < sum(parameter.numel() for parameter in full.encoder.blocks[:4].parameters()) + 1
@@ -45,7 +45,7 @@ def test_it_is_cut_after_the_deepest_level_and_has_no_batch_norm():
 
 
 def test_what_nobody_asks_for_is_not_computed():
-    teacher, x = freeze(trained(), CONFIG, [4, 8]), torch.randn(1, 3, 32, 32)
+    teacher, x = freeze_unet3plus(trained(), CONFIG, [4, 8]), torch.randn(1, 3, 32, 32)
     whole = teacher(x)
     teacher.only({"maps"})
     answer = teacher(x)
@@ -58,7 +58,7 @@ def test_what_nobody_asks_for_is_not_computed():
 
 @pytest.mark.parametrize("encoder", ["plain", "efficientnet-b0"])  # the second keeps batch norms that are not folded
 def test_training_around_it_leaves_every_bit_of_it(encoder):
-    teacher = freeze(trained(encoder), CONFIG | {"encoder": encoder}, [8])
+    teacher = freeze_unet3plus(trained(encoder), CONFIG | {"encoder": encoder}, [8])
     before = {key: value.clone() for key, value in teacher.state_dict().items()}
     x = torch.randn(4, 3, 32, 32)
     system = nn.ModuleDict({"teacher": teacher, "head": nn.Conv2d(teacher.taps[8].channels, 2, 1)}).train()
@@ -75,9 +75,9 @@ def test_training_around_it_leaves_every_bit_of_it(encoder):
 
 
 def test_saved_and_loaded_it_says_the_same(tmp_path):
-    teacher, x = freeze(trained(), CONFIG, [8, 16]), torch.randn(1, 3, 64, 64)
+    teacher, x = freeze_unet3plus(trained(), CONFIG, [8, 16]), torch.randn(1, 3, 64, 64)
     teacher.save(tmp_path)
-    loaded = FrozenTeacher.load(tmp_path)
+    loaded = FrozenUNet3Plus.load(tmp_path)
     again = loaded(x).arrays()
     assert len(again) == 5
     assert all(torch.equal(value, again[name]) for name, value in teacher(x).arrays().items())
@@ -86,4 +86,4 @@ def test_saved_and_loaded_it_says_the_same(tmp_path):
 
 def test_a_stride_that_the_encoder_lacks_is_named():
     with pytest.raises(ValueError, match=r"no feature level of stride \[32\]"):
-        freeze(trained(), CONFIG, [8, 32])
+        freeze_unet3plus(trained(), CONFIG, [8, 32])

@@ -15,14 +15,14 @@ from defectdistill.models.taps import Tap, select_taps
 from defectdistill.models.unet3plus import FullScaleDecoder, UNet3Plus, enlarged
 
 
-class FrozenTeacher(Frozen):
+class FrozenUNet3Plus(Frozen):
     """A U-Net3+ that only looks.
 
     `config` holds the encoder's name, `width`, `in_channels`, `out_channels`, the `strides` that are tapped and
     `class_maps`: without them the network is cut after the deepest tap of its encoder.
     """
 
-    form = model_forms.FrozenTeacher
+    form = model_forms.FrozenUNet3Plus
 
     def __init__(self, config: dict):
         super().__init__(config)
@@ -57,7 +57,7 @@ class FrozenTeacher(Frozen):
         return self.answer(features, enlarged(self.decoder(levels), x))
 
     @classmethod
-    def check(cls, folder: Path, config: model_forms.FrozenTeacherPart) -> None:
+    def check(cls, folder: Path, config: model_forms.FrozenUNet3PlusPart) -> None:
         """Compare the width; the library's encoders have their own."""
         if config.encoder == "plain" or config.class_maps:
             model_json.check_width(folder, config.width)
@@ -68,7 +68,7 @@ def depth_of(config: dict) -> int:
     return PLAIN_DEPTH if config["class_maps"] else depth_for(config["encoder"], max(config["strides"]))
 
 
-def freeze(model: UNet3Plus, config: dict, strides: list[int], class_maps: bool = True) -> FrozenTeacher:
+def freeze_unet3plus(model: UNet3Plus, config: dict, strides: list[int], class_maps: bool = True) -> FrozenUNet3Plus:
     """Return the frozen form of a trained model.
 
     `config` is what built the model (keys encoder, width, in_channels, out_channels). Raises ValueError for a stride
@@ -76,7 +76,7 @@ def freeze(model: UNet3Plus, config: dict, strides: list[int], class_maps: bool 
     """
     config = {key: config[key] for key in ("encoder", "width", "in_channels", "out_channels")}
     config |= {"strides": sorted(strides), "class_maps": class_maps}
-    teacher = FrozenTeacher(config)
+    teacher = FrozenUNet3Plus(config)
     cut = build_encoder(config["encoder"], config["in_channels"], config["width"], depth_of(config))
     trained = model.encoder.state_dict()
     cut.load_state_dict({key: trained[key] for key in cut.state_dict()})

@@ -12,7 +12,7 @@ from torchmetrics.classification import BinaryF1Score, BinaryJaccardIndex, Multi
 
 from defectdistill.models.class_map import class_evidence, defect_logits
 from defectdistill.models.normalise import normalise
-from defectdistill.models.unet3plus import build_teacher
+from defectdistill.models.unet3plus import build_unet3plus
 from defectdistill.training.distributed import batch_weight
 from defectdistill.training.fit import EPOCH, mean_over, seed_everything
 from defectdistill.training.schedule import warmup_cosine
@@ -34,7 +34,7 @@ class SegmentationRates:
 def segmentation_task(settings: dict, channels: int) -> "SegmentationTask":
     """Return the task that section `teacher` of params.yaml describes, with its network's first weights by its seed."""
     seed_everything(settings["seed"])
-    network = build_teacher(settings["encoder"], settings["width"], channels, settings["weights"])
+    network = build_unet3plus(settings["encoder"], settings["width"], channels, settings["weights"])
     rates = {field.name: settings[field.name] for field in dataclasses.fields(SegmentationRates)}
     return SegmentationTask(network, SegmentationLoss(settings["loss"]), SegmentationRates(**rates))
 
