@@ -25,9 +25,9 @@ def sync() -> None:
     from defectdistill.tracking.sender import send_left
     from defectdistill.tracking.store import tracking_uri
 
-    sent, refused, open_ones = send_left()
-    for reason in refused:
-        typer.echo(f"refused for good, and left out: {reason}")
+    sent, left_out, open_ones = send_left()
+    for what in left_out:
+        typer.echo(f"left out of MLflow: {what}")
     typer.echo(f"{sent} runs sent to {tracking_uri()}" + (f", {open_ones} are still being written" * bool(open_ones)))
 
 
