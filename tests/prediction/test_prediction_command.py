@@ -72,6 +72,20 @@ def test_bad_files_are_listed_the_rest_is_done_and_the_status_is_one():
     assert len(read_table(Path("predictions", TABLE))) == 8
 
 
+def test_files_that_are_passed_over_with_odd_endings_are_counted_and_do_not_change_the_status():
+    """In a process of its own, whose standard output takes UTF-8 alone."""
+    for name in (b"Nr. 5 Pr\xfcfung", b"a.\xfc", b"b.x\x1b[31m", b"c." + b"x" * 99, b"d.x y", b"e.TXT", b"f", b"g."):
+        Path(os.fsdecode(b"in/" + name)).touch()
+    utf8 = environment(OMP_NUM_THREADS="1", PYTHONIOENCODING="utf-8:strict")
+    Path("in/empty.png").touch()
+    words = ["defectdistill", "predict", "in", "--output", os.fsdecode(b"out\xfc")]
+    done = subprocess.run(words, env=utf8, capture_output=True)
+    assert done.returncode == 1, done.stderr
+    assert rb"page out\udcfc/index.html" in done.stdout
+    words = "passed over: 8 files not named like images (other kinds 6, .txt 1, no ending 1)"
+    assert words in done.stdout.decode()
+
+
 def test_where_all_are_bad_the_tables_say_so():
     Path("bad").mkdir()
     Path("bad/x.png").write_text("hello")
