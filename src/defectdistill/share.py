@@ -12,6 +12,7 @@ from pathlib import Path
 import typer
 
 from defectdistill.data.sources.folder.names import shown
+from defectdistill.stage import alone
 from defectdistill.team_state import (
     EXPERIMENT,
     Remote,
@@ -33,6 +34,12 @@ def share(remote_name: str | None, git_remote: str) -> None:
     """Push to a DVC remote (None: the default one) and a git remote; raises ValueError if a teammate would miss any."""
     root = repository_root()
     remote = dvc_remote(root, remote_name)
+    with alone("share"):
+        push(root, remote, git_remote)
+
+
+def push(root: Path, remote: Remote, git_remote: str) -> None:
+    """Push a reproduced workspace, its experiments and cached runs; raises ValueError for what did not arrive."""
     there = references(root, git_remote)
     require_reproduced(root)
     here = experiments(root)

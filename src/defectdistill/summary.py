@@ -7,7 +7,7 @@ from typing import Any
 
 from defectdistill.data.tables import write_table
 from defectdistill.evaluation.repeated import Comparison, Training, compare, plot_trainings
-from defectdistill.tracking.store import EXPERIMENT, connect, finished_runs, tracking_uri
+from defectdistill.tracking.store import EXPERIMENT, finished_runs, reader, tracking_uri
 
 SPLITS = ("prepare.fold", "prepare.seed")
 SEEDS = ("augment.seed", "teacher.seed", "student.seed")
@@ -48,7 +48,7 @@ def summary(metric: str, output: Path) -> Iterator[str]:
 def grouped(metric: str) -> list[tuple[dict[str, str], list[Any]]]:
     """Return (settings, runs) of all groups of at least two runs, the largest first."""
     groups: dict[frozenset, dict[tuple, Any]] = defaultdict(dict)
-    for run in finished_runs(connect(), EXPERIMENT):
+    for run in finished_runs(reader(), EXPERIMENT):
         if {metric, f"baseline/{metric}"} <= set(run.data.metrics):
             place = tuple(run.data.params.get(name) for name in SPLITS + SEEDS)
             settings = {

@@ -115,6 +115,8 @@ def send_left() -> tuple[int, list[str], int]:
 
     Raises Unreachable with the reason where the store does not take them; they are kept.
     """
+    if not waiting():  # no store is made for nothing
+        return 0, [], 0
     try:
         delivery = Delivery(connect())
         sent = deliver_left(delivery)
