@@ -20,10 +20,12 @@ def store(tmp_path, monkeypatch):
     return tmp_path
 
 
-def run(student, baseline, **changes):
+def run(student, baseline, raw="a" * 64, **changes):
     params = PARAMS | {name.replace("__", "."): value for name, value in changes.items()}
     with experiment_run(params, False) as logged:
         logged.log_metrics({"test/macro_f1": student, "baseline/test/macro_f1": baseline})
+        if raw:
+            logged.set_tags({"raw/sha256": raw})
 
 
 def test_folds_and_seeds_of_equal_settings_are_one_group(store):
@@ -49,6 +51,34 @@ def test_folds_and_seeds_of_equal_settings_are_one_group(store):
         ("1", "0.9"), ("1", "0.8"), ("1", "0.7"), ("2", "0.6"), ("2", "0.7"),
     ]  # fmt: skip
     assert len(list((store / "summary").glob("*.png"))) == 2
+
+
+def test_runs_of_other_photographs_are_another_group(store):
+    for fold in range(3):
+        run(0.9, 0.8, prepare__fold=fold)
+        run(0.7, 0.8, raw="b" * 64, prepare__fold=fold)  # photographs were added to the same ingest.path
+        run(0.5, 0.4, raw=None, prepare__fold=fold)  # from before runs carried this tag
+    lines = list(summary("test/macro_f1", store / "summary"))
+    groups = [line for line in lines if line.startswith("group")]
+    assert groups == [
+        "group 1 (raw/sha256=aaaaaaaaaaaa): 3 trainings, test/macro_f1",
+        "group 2 (raw/sha256=bbbbbbbbbbbb): 3 trainings, test/macro_f1",
+        "group 3 (raw/sha256=unknown): 3 trainings, test/macro_f1",
+    ]
+    assert [line.split()[1] for line in lines if "difference" in line] == ["+0.100,", "-0.100,", "+0.100,"]
+
+
+def test_runs_on_a_test_split_that_is_given_share_it_whatever_the_seed(store):
+    for seed, student in enumerate((0.9, 0.8, 0.7)):
+        run(student, 0.6, prepare__protocol="given", prepare__seed=seed)
+    lines = list(summary("test/macro_f1", store / "summary"))
+    # A plain paired t over three seeds, 0.2 ± 4.303 · 0.1 / √3: not corrected for what splits share.
+    (line,) = [line for line in lines if "difference" in line]
+    assert line == "  difference +0.200, 95 % interval -0.048 to +0.448, p = 0.0742, over 3 seeds"
+    with (store / "summary/trainings.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert {row["split"] for row in rows} == {"the given test split"}
+    assert [row["seed"].split(",")[0] for row in rows] == ["prepare seed 0", "prepare seed 1", "prepare seed 2"]
 
 
 def test_nothing_to_compare_says_what_to_run(store):

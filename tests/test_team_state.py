@@ -1,11 +1,13 @@
 """What `defectdistill share` asks before it pushes: remotes, files that stages read, lost outputs."""
 
 import json
+import os
 
 import pytest
 from repository import TINY, make_repository, run
 
-from defectdistill.team_state import EXPERIMENT, is_cached, is_read, remote_section
+from defectdistill.share import require_reproduced
+from defectdistill.team_state import EXPERIMENT, changed_files, is_cached, is_read, remote_section
 
 SHARE = "defectdistill share"
 HASH, OTHER = "ab" * 16, "cd" * 16
@@ -74,6 +76,18 @@ def test_a_remote_is_read_from_the_commit_and_not_from_the_workspace(tmp_path):
     assert "other" not in section
     assert remote_section(folder, "HEAD", "other") == "url = s3://bucket/other"
     assert remote_section(folder, "HEAD", "tea") == ""
+
+
+def test_a_changed_file_whose_name_is_not_utf_8_is_named_escaped(tmp_path):
+    run("git init -q && git config core.quotePath false", tmp_path)
+    (tmp_path / "dvc.lock").write_text("stages:\n  ingest:\n    deps:\n    - path: data/source\n")
+    (tmp_path / "data/source").mkdir(parents=True)
+    (tmp_path / os.fsdecode(b"data/source/Pr\xfcfung.png")).touch()
+    assert changed_files(tmp_path, ["dvc.lock"])[0] == os.fsdecode(b"data/source/Pr\xfcfung.png")
+    with pytest.raises(ValueError, match="not committed") as caught:
+        require_reproduced(tmp_path)
+    assert r"data/source/Pr\udcfcfung.png" in str(caught.value)
+    str(caught.value).encode()  # or it could not be printed
 
 
 def test_only_finished_experiments_are_experiments():

@@ -9,7 +9,7 @@ import typer
 from defectdistill.app.limits import Limits
 from defectdistill.places import CALIBRATION
 from defectdistill.prediction.options import Options
-from defectdistill.stage import in_words, run_stage
+from defectdistill.stage import in_words
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False)
 
@@ -25,9 +25,9 @@ def sync() -> None:
     from defectdistill.tracking.sender import send_left
     from defectdistill.tracking.store import tracking_uri
 
-    sent, refused, open_ones = send_left()
-    for reason in refused:
-        typer.echo(f"refused for good, and left out: {reason}")
+    sent, left_out, open_ones = send_left()
+    for what in left_out:
+        typer.echo(f"left out of MLflow: {what}")
     typer.echo(f"{sent} runs sent to {tracking_uri()}" + (f", {open_ones} are still being written" * bool(open_ones)))
 
 
@@ -117,18 +117,17 @@ def page(
     """Open the page for people who do not program: look at photographs, keep corrections, draw masks."""
     from defectdistill.app.serve import serve
 
+    serve(host, port, model_folder, collect, Limits(max_upload_mb, max_pixels))
+
+
+def main() -> None:
+    """Run a command; an error that this library raises ends in one line.
+
+    Nothing is locked or written here: a command may be typed anywhere, and what must not run twice locks for itself.
+    """
     try:
-        serve(host, port, model_folder, collect, Limits(max_upload_mb, max_pixels))
+        app()
     except (ValueError, OSError) as error:
         if (words := in_words(error)) is None:
             raise
         sys.exit(f"defectdistill: {words}")
-
-
-def main() -> None:
-    """Run a command; an error that this library raises ends in one line."""
-    # These may run for hours: they do not lock the folder that they run in, as the other commands do.
-    if sys.argv[1:2] in (["predict"], ["app"]):
-        app()
-    else:
-        run_stage("defectdistill", app)

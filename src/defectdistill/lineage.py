@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from defectdistill import checkpoint
-from defectdistill.tracking.store import EXPERIMENT, STAGES, connect, finished_runs, tracking_uri
+from defectdistill.tracking.store import EXPERIMENT, STAGES, finished_runs, reader, tracking_uri
 
 MADE_BY = {"teacher": "teacher", "baseline": "baseline", "student": "distill"}  # name of a model: its stage
 SHOWN = (
@@ -21,7 +21,7 @@ def lineage(folder: Path) -> Iterator[str]:
     made these very weights.
     """
     checkpoint.read_config(folder)
-    content, client = checkpoint.content_hash(folder), connect()
+    content, client = checkpoint.content_hash(folder), reader()
     yield f"{folder}  sha256 {content}"
     for name, stage in MADE_BY.items():
         made = next(finished_runs(client, STAGES, {"stage": stage, f"{name}/sha256": content}), None)

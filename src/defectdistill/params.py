@@ -143,7 +143,9 @@ class Params(sections.Section):
 
 
 def load_params(path: str | Path = PARAMS) -> Params:
-    """Read and validate params.yaml; raises ParamsError that names every key at fault."""
+    """Read and validate params.yaml; raises ParamsError that names every key at fault, or the file that is missing."""
+    if not Path(path).is_file():
+        raise ParamsError(f"{Path(path).absolute()} is missing: run this in the project's folder")
     try:
         values = YAML(typ="safe", pure=True).load(Path(path))
     except YAMLError as error:

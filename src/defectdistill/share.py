@@ -11,6 +11,8 @@ from pathlib import Path
 
 import typer
 
+from defectdistill.data.sources.folder.names import shown
+from defectdistill.stage import alone
 from defectdistill.team_state import (
     EXPERIMENT,
     Remote,
@@ -32,6 +34,12 @@ def share(remote_name: str | None, git_remote: str) -> None:
     """Push to a DVC remote (None: the default one) and a git remote; raises ValueError if a teammate would miss any."""
     root = repository_root()
     remote = dvc_remote(root, remote_name)
+    with alone("share"):
+        push(root, remote, git_remote)
+
+
+def push(root: Path, remote: Remote, git_remote: str) -> None:
+    """Push a reproduced workspace, its experiments and cached runs; raises ValueError for what did not arrive."""
     there = references(root, git_remote)
     require_reproduced(root)
     here = experiments(root)
@@ -55,7 +63,7 @@ def require_reproduced(root: Path) -> None:
     if changed:
         raise ValueError(
             f"not committed, so that teammates would not get it: {shortened(changed)}. Keep it: git add "
-            f"{' '.join(changed)} && git commit. Or, if an experiment left it there, go back to the commit "
+            f"{' '.join(map(shown, changed))} && git commit. Or, if an experiment left it there, go back to the commit "
             "(the experiment stays): git checkout -- . && dvc checkout. Then share again"
         )
     stages = changed_stages(root, locks)
@@ -153,6 +161,6 @@ def name_of(reference: str) -> str:
 
 
 def shortened(names: list[str], limit: int = 5) -> str:
-    """Return a list in words, of its first `limit` names."""
+    """Return a list in words, of its first `limit` names, each such that it can be printed."""
     rest = len(names) - limit
-    return ", ".join(names[:limit]) + (f" and {rest} more" if rest > 0 else "")
+    return ", ".join(map(shown, names[:limit])) + (f" and {rest} more" if rest > 0 else "")

@@ -1,32 +1,35 @@
 """What repeated experiments say together: student against baseline over folds and seeds, read from MLflow."""
 
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 from defectdistill.data.tables import write_table
 from defectdistill.evaluation.repeated import Comparison, Training, compare, plot_trainings
-from defectdistill.tracking.store import EXPERIMENT, connect, finished_runs, tracking_uri
+from defectdistill.tracking.store import EXPERIMENT, finished_runs, reader, tracking_uri
 
 SPLITS = ("prepare.fold", "prepare.seed")
 SEEDS = ("augment.seed", "teacher.seed", "student.seed")
 ELSEWHERE = ("evaluate.", "compute.threads")  # no training depends on the one, and hardly on the other
+PHOTOGRAPHS = "raw/sha256"  # the tag with the digest of what every split is made of
+SHOWN = 12  # digits of it
 COLUMNS = ("settings", "split", "seed", "student", "baseline", "run")
 
 
 def summary(metric: str, output: Path) -> Iterator[str]:
     """Yield the lines that compare student and baseline by `metric` (test/…), for each group of equal settings.
 
-    A group are complete runs that differ in fold and seeds alone and are more than one; of runs with the same fold
-    and seeds the last counts. Writes `trainings.csv` and a picture for each group into `output`. Raises ValueError
+    A group are complete runs of the same photographs that differ in fold and seeds alone and are more than one; of runs
+    with the same fold and seeds the last counts. Runs that do not say of which photographs they are stand by
+    themselves. Writes `trainings.csv` and a picture for each group into `output`. Raises ValueError
     where no group is found.
     """
     groups = grouped(metric)
     if not groups:
         raise ValueError(
-            f"no two runs in {tracking_uri()} differ in fold or seed alone and have {metric!r} of both models: "
-            "run `make crossval`, or `dvc exp run -S student.seed=1`"
+            f"no two runs of the same photographs in {tracking_uri()} differ in fold or seed alone and have {metric!r} "
+            "of both models: run `make crossval`, or `dvc exp run -S student.seed=1`"
         )
     output.mkdir(parents=True, exist_ok=True)
     rows = []
@@ -45,7 +48,7 @@ def summary(metric: str, output: Path) -> Iterator[str]:
 def grouped(metric: str) -> list[tuple[dict[str, str], list[Any]]]:
     """Return (settings, runs) of all groups of at least two runs, the largest first."""
     groups: dict[frozenset, dict[tuple, Any]] = defaultdict(dict)
-    for run in finished_runs(connect(), EXPERIMENT):
+    for run in finished_runs(reader(), EXPERIMENT):
         if {metric, f"baseline/{metric}"} <= set(run.data.metrics):
             place = tuple(run.data.params.get(name) for name in SPLITS + SEEDS)
             settings = {
@@ -53,18 +56,28 @@ def grouped(metric: str) -> list[tuple[dict[str, str], list[Any]]]:
                 for name, value in run.data.params.items()
                 if name not in SPLITS + SEEDS and not name.startswith(ELSEWHERE)
             }
+            settings[PHOTOGRAPHS] = run.data.tags.get(PHOTOGRAPHS, "unknown")[:SHOWN]
             groups[frozenset(settings.items())][place] = run  # oldest first: a later one takes its place
     found = [(dict(settings), list(runs.values())) for settings, runs in groups.items() if len(runs) > 1]
     return sorted(found, key=lambda group: (-len(group[1]), group[1][0].info.start_time))
 
 
 def training_of(run: Any, metric: str) -> Training:
-    """Return a complete run's scores with its split and seeds in words."""
-    split, seed = (
-        ", ".join(f"{name.split('.')[0]} {name.split('.')[1]} {run.data.params.get(name)}" for name in names)
-        for names in (SPLITS, SEEDS)
-    )
+    """Return a complete run's scores with its split and seeds in words.
+
+    Under `prepare.protocol: given` all share one test split; `prepare.seed` divides the rest, a seed like others.
+    """
+    params = run.data.params
+    if params.get("prepare.protocol") == "given":
+        split, seed = "the given test split", listed(params, SPLITS[1:] + SEEDS)
+    else:
+        split, seed = listed(params, SPLITS), listed(params, SEEDS)
     return Training(split, seed, run.data.metrics[metric], run.data.metrics[f"baseline/{metric}"])
+
+
+def listed(params: dict[str, str], names: Iterable[str]) -> str:
+    """Return parameters in words: `prepare fold 0, prepare seed 1`."""
+    return ", ".join(f"{name.replace('.', ' ')} {params.get(name)}" for name in names)
 
 
 def test_share(params: dict[str, str]) -> float:

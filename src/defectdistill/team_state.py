@@ -26,10 +26,14 @@ class Remote(NamedTuple):
 
 
 def ask(root: Path, *command: str) -> str:
-    """Return what a command prints; raises ValueError with what it complains about if it fails."""
-    done = subprocess.run(command, cwd=root, capture_output=True, text=True)
+    """Return what a command prints; raises ValueError with what it complains about if it fails.
+
+    Names of files that are not UTF-8 come as Python has them, and can be given to it and to commands again.
+    """
+    done = subprocess.run(command, cwd=root, capture_output=True, encoding="utf-8", errors="surrogateescape")
     if done.returncode != 0:
-        raise ValueError(f"`{' '.join(command)}` ended with {done.returncode}: {done.stderr.strip()}")
+        words = f"`{' '.join(command)}` ended with {done.returncode}: {done.stderr.strip()}"
+        raise ValueError(words.encode(errors="backslashreplace").decode())
     return done.stdout
 
 

@@ -81,6 +81,38 @@ def test_sixteen_bit_colour_from_opencv_keeps_its_colours():
     assert np.abs(decode_image(data).astype(int) - picture()).max() <= 1
 
 
+def deep_colour(kind, most, channels=3):
+    """Return a file of 16 bits and several channels, opaque, with no value above `most`, as OpenCV writes it."""
+    deep = (picture().astype(np.uint32) * most // picture().max()).astype(np.uint16)
+    alpha = np.full((HEIGHT, WIDTH, channels - 3), 65535, np.uint16)
+    return cv2.imencode(kind, np.concatenate([deep[:, :, ::-1], alpha], axis=2))[1].tobytes()
+
+
+@pytest.mark.parametrize(("kind", "channels"), [(".png", 3), (".png", 4), (".tiff", 3), (".tiff", 4), (".ppm", 3)])
+@pytest.mark.parametrize("most", [255, 3900])
+def test_sixteen_bit_colour_of_which_few_are_used_is_refused(kind, channels, most):
+    reason = reason_of(deep_colour(kind, most, channels))
+    assert "colour of 16 bits with no value above" in reason
+    assert "of 65535, black once it has 8; save it stretched to the full range" in reason
+    assert decode_image(deep_colour(kind, 4500, channels)).max() >= 16
+
+
+def test_a_turned_sixteen_bit_file_that_uses_few_is_refused():
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    block = chunk(b"eXIf", exif.tobytes().removeprefix(b"Exif\0\0"))
+    data = deep_colour(".png", 4095)
+    start = data.index(b"IDAT") - 4
+    assert "colour of 16 bits with no value above 4095" in reason_of(data[:start] + block + data[start:])
+    bright = deep_colour(".png", 65535)
+    assert decode_image(bright[:start] + block + bright[start:]).shape == (WIDTH, HEIGHT, 3)
+
+
+@pytest.mark.parametrize("kind", ["PNG", "TIFF", "PPM"])
+def test_a_dark_photograph_of_eight_bits_is_read(kind):
+    assert (decode_image(encoded(picture() // 20, kind)) == picture() // 20).all()
+
+
 def test_transparent_becomes_white():
     alpha = np.full((HEIGHT, WIDTH, 1), 255, np.uint8)
     alpha[:, :10] = 0
@@ -112,6 +144,16 @@ def test_exif_orientation_is_honoured(orientation):
     exif[0x0112] = orientation
     data = encoded(np.ascontiguousarray(stored), "PNG", exif=exif)
     assert (decode_image(data) == picture()).all()
+
+
+def test_a_tag_of_an_odd_type_does_not_cost_a_photograph_with_sound_pixels():
+    """An XResolution (0x011A) of the type UNDEFINED (7), which Pillow reads and cannot write again."""
+    entries = struct.pack("<HHIHH", 0x0112, 3, 1, 6, 0) + struct.pack("<HHI4s", 0x011A, 7, 4, b"72dp")
+    block = b"Exif\0\0II*\0" + struct.pack("<IH", 8, 2) + entries + bytes(4)
+    stored = np.ascontiguousarray(np.rot90(picture()))
+    decoded = decode_image(encoded(stored, "JPEG", exif=block, quality=95))
+    assert decoded.shape == (HEIGHT, WIDTH, 3)
+    assert np.abs(decoded.astype(int) - picture()).mean() < 8
 
 
 def test_several_pictures_in_one_file_give_the_first():

@@ -1,6 +1,7 @@
 import csv
 import hashlib
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -120,7 +121,23 @@ def test_arrays_index_and_summary(tmp_path):
         },
         "rejected": 0,
         "sha256": summary["sha256"],
+        "raw_sha256": summary["raw_sha256"],
     }  # fmt: skip
+
+
+def test_the_digest_of_the_photographs_is_that_of_any_split_of_them(tmp_path):
+    first = run(tmp_path)
+    again = prepare(tmp_path / "raw", tmp_path / "again", **SETTINGS | {"folds": 5, "fold": 1, "size": 12})
+    assert again["raw_sha256"] == first["raw_sha256"]
+    assert again["sha256"] != first["sha256"]
+    for changed, source in (("images/00003.png", "images/00004.png"), ("masks/00003.png", "masks/00012.png")):
+        content = (tmp_path / "raw" / changed).read_bytes()
+        shutil.copy(tmp_path / "raw" / source, tmp_path / "raw" / changed)
+        assert prepare(tmp_path / "raw", tmp_path / "other", **SETTINGS)["raw_sha256"] != first["raw_sha256"], changed
+        (tmp_path / "raw" / changed).write_bytes(content)
+    index = tmp_path / "raw/index.csv"
+    index.write_text(index.read_text().replace("dent/03.png,dent", "dent/03.png,good"))
+    assert prepare(tmp_path / "raw", tmp_path / "other", **SETTINGS)["raw_sha256"] != first["raw_sha256"]
 
 
 @pytest.mark.parametrize(

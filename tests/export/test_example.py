@@ -3,6 +3,7 @@
 import json
 from types import SimpleNamespace
 
+import cv2
 import numpy as np
 import pytest
 from PIL import Image
@@ -39,3 +40,14 @@ def test_wide_grey_and_transparent_ones_are_refused_by_name(answer, tmp_path, mo
     Image.new(mode, (4, 4)).save(tmp_path / "photograph.png")
     with pytest.raises(SystemExit, match=f"photograph.png: mode {mode}: divide 16 bits by 257, lay transparency"):
         answer(tmp_path / "photograph.png")
+
+
+@pytest.mark.parametrize("kind", [".png", ".tiff"])
+def test_colour_of_sixteen_bits_that_uses_twelve_is_refused(answer, tmp_path, capsys, kind):
+    deep = np.arange(300, dtype=np.uint16).reshape(10, 10, 3)
+    cv2.imwrite(str(tmp_path / f"dark{kind}"), deep * 13)
+    with pytest.raises(SystemExit, match=f"dark{kind}: colour of 16 bits .*stretch it to the full range"):
+        answer(tmp_path / f"dark{kind}")
+    cv2.imwrite(str(tmp_path / f"full{kind}"), deep * 200)
+    answer(tmp_path / f"full{kind}")
+    assert capsys.readouterr().out.endswith(f"full{kind}: a 0.900\n")

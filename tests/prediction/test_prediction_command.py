@@ -18,7 +18,7 @@ from defectdistill.cli import app
 from defectdistill.data.images import PIXEL_CEILING
 from defectdistill.data.tables import read_json, read_table
 from defectdistill.prediction import run
-from defectdistill.prediction.output import UNFINISHED, WRITTEN
+from defectdistill.prediction.output import JOB, UNFINISHED, WRITTEN
 from defectdistill.prediction.read import read_photograph
 from defectdistill.prediction.tables import LINES, REJECTED, TABLE
 
@@ -72,6 +72,20 @@ def test_bad_files_are_listed_the_rest_is_done_and_the_status_is_one():
     assert len(read_table(Path("predictions", TABLE))) == 8
 
 
+def test_files_that_are_passed_over_with_odd_endings_are_counted_and_do_not_change_the_status():
+    """In a process of its own, whose standard output takes UTF-8 alone."""
+    for name in (b"Nr. 5 Pr\xfcfung", b"a.\xfc", b"b.x\x1b[31m", b"c." + b"x" * 99, b"d.x y", b"e.TXT", b"f", b"g."):
+        Path(os.fsdecode(b"in/" + name)).touch()
+    utf8 = environment(OMP_NUM_THREADS="1", PYTHONIOENCODING="utf-8:strict")
+    Path("in/empty.png").touch()
+    words = ["defectdistill", "predict", "in", "--output", os.fsdecode(b"out\xfc")]
+    done = subprocess.run(words, env=utf8, capture_output=True)
+    assert done.returncode == 1, done.stderr
+    assert rb"page out\udcfc/index.html" in done.stdout
+    words = "passed over: 8 files not named like images (other kinds 6, .txt 1, no ending 1)"
+    assert words in done.stdout.decode()
+
+
 def test_where_all_are_bad_the_tables_say_so():
     Path("bad").mkdir()
     Path("bad/x.png").write_text("hello")
@@ -115,6 +129,86 @@ def test_pixels_above_the_limit_are_refused_by_the_option_s_name():
     predict("in", "--max-pixels", 2500, status=1)
     (row,) = read_table(Path("predictions", REJECTED))
     assert (row["path"], "raise --max-pixels" in row["reason"]) == ("in/two.PNG", True)
+
+
+def everything(folder):
+    return {path: path.read_bytes() for path in Path(folder).rglob("*") if path.is_file()}
+
+
+def test_a_folder_of_the_user_s_called_unfinished_stays_as_it_is():
+    photograph(Path("parts/finished/a.jpg"), 0)
+    photograph(Path("parts/unfinished/b.jpg"), 1)
+    Path("parts/unfinished/job.json").write_text("{}")
+    before = everything("parts")
+    predict("parts", "--output", "parts")
+    assert before.items() <= everything("parts").items()
+    assert len(read_table(Path("parts", TABLE))) == 2
+    assert not Path("parts", UNFINISHED).exists()
+
+
+@pytest.mark.parametrize("foreign", [["b.jpg"], ["b.jpg", JOB], ["deep/b.jpg", JOB, LINES], [LINES]])
+def test_where_the_unfinished_run_holds_somebody_else_s_files_nothing_is_touched(foreign):
+    for name in foreign:
+        path = Path("predictions", UNFINISHED, name)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("{}")
+    before = everything("predictions")
+    said = predict("in", "--restart", status=2)
+    assert f"predictions/{UNFINISHED} was not written by predict alone" in said
+    assert everything("predictions") == before
+
+
+def test_what_a_user_puts_beside_the_rows_while_it_runs_is_kept(monkeypatch):
+    whole = run.local_score
+
+    def score(assessor, options):
+        Path("predictions", UNFINISHED, "mine.txt").write_text("mine")
+        return whole(assessor, options)
+
+    monkeypatch.setattr(run, "local_score", score)
+    predict("in")
+    assert len(read_table(Path("predictions", TABLE))) == 8
+    assert [path.name for path in Path("predictions", UNFINISHED).iterdir()] == ["mine.txt"]
+
+
+@pytest.mark.parametrize("summary", ['{"counts": {}, "images": 3}', "[1]", "none", "\udcff", None])
+def test_a_folder_with_a_foreign_summary_is_not_ours(summary):
+    for name in ("mine/summary.json", "mine/rejected.csv", "mine/index.html"):
+        Path(name).parent.mkdir(exist_ok=True)
+        Path(name).write_bytes(os.fsencode(summary or "mine"))
+    if summary is None:
+        Path("mine/summary.json").unlink()
+        Path("mine/summary.json").mkdir()
+    before = everything("mine")
+    assert "was not written by predict: give another --output" in predict("in", "--output", "mine", status=2)
+    assert everything("mine") == before
+
+
+def test_a_file_that_appears_beside_an_interrupted_run_is_not_replaced(monkeypatch):
+    mend = interrupted(monkeypatch, 1, KeyboardInterrupt())
+    predict("in", "--batch-size", 2, status=130)
+    mend()
+    Path("predictions/index.html").write_text("mine")
+    assert "predictions/index.html was not written by predict" in predict("in", "--batch-size", 2, status=2)
+    assert Path("predictions/index.html").read_text() == "mine"
+
+
+@pytest.mark.parametrize("moved", range(len(WRITTEN) + 1))
+def test_killed_while_the_files_are_moved_it_goes_on(monkeypatch, moved):
+    """Nothing that is there by then is taken for somebody else's."""
+    replace, left = os.replace, iter([True] * moved)
+
+    def some(source, target):
+        if Path(source).parent.name == UNFINISHED and Path(target).parent.name != UNFINISHED and not next(left, False):
+            raise KeyboardInterrupt
+        replace(source, target)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "replace", some)
+        predict("in", status=0 if moved == len(WRITTEN) else 130)
+    predict("in")
+    assert contents().keys() == set(WRITTEN)
+    assert len(read_table(Path("predictions", TABLE))) == 8
 
 
 def test_output_inside_of_the_input_and_again():

@@ -164,3 +164,15 @@ def test_a_run_names_the_commit_and_what_differs_from_it(store):
         tags = stored(store, run.key).data.tags
         assert (tags["mlflow.source.git.commit"], tags["git.changed"]) == (commit, changed)
         subprocess.run(["git", "clean", "-qfd", "metrics"], check=True)
+
+
+@pytest.mark.parametrize("quoted", ["true", "false"])
+def test_a_name_that_is_not_utf_8_is_noted_escaped_however_git_prints_it(store, quoted):
+    for command in ("init -q", f"config core.quotePath {quoted}", "config user.name t", "config user.email t@a.b",
+                    "commit -qm start --allow-empty"):  # fmt: skip
+        subprocess.run(["git", *command.split()], check=True)
+    Path(os.fsdecode(b"Pr\xfcfung.txt")).touch()
+    with stage_run("freeze", {}) as run:
+        pass
+    noted = stored(store, run.key).data.tags["git.changed"]
+    assert noted == ('?? "Pr\\374fung.txt"' if quoted == "true" else r"?? Pr\xfcfung.txt")

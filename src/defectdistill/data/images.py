@@ -8,7 +8,7 @@ import io
 import warnings
 
 import numpy as np
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, UnidentifiedImageError
 
 # Twice Pillow's own limit: it refuses more on opening, whatever the caller allows, since a small file can unpack into
 # gigabytes.
@@ -19,6 +19,17 @@ _FORMATS = ("PNG", "JPEG", "BMP", "TIFF", "WEBP", "GIF", "PPM", "JPEG2000")
 _SIGNATURES = (b"\x89PNG", b"\xff\xd8", b"BM", b"II*\0", b"MM\0*", b"RIFF", b"GIF8", b"P5", b"P6", b"\0\0\0\x0cjP")
 _ARCHIVES = (b"PK\x03\x04", b"\x1f\x8b", b"BZh", b"\xfd7zXZ\0", b"7z\xbc\xaf", b"Rar!", b"\x28\xb5\x2f\xfd")
 _PHONE_FORMATS = (b"heic", b"heix", b"hevc", b"mif1", b"msf1", b"avif")
+
+_ORIENTATION, _BITS_PER_SAMPLE = 0x0112, 0x0102  # tags of EXIF and TIFF
+_UPRIGHT = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
 
 _PIXELS_AT_ONCE = 1 << 14
 _DARK = 4096  # a camera of twelve bits fills 0 to 4095
@@ -45,12 +56,12 @@ def decode_image(data: bytes, max_pixels: int = PIXEL_CEILING) -> np.ndarray:
     if image.mode.startswith("I") or image.mode == "F":
         values = pixels(image)
         if values.max() < _DARK:
-            raise BadImage(
-                f"grey of 16 bits with no value above {values.max()} of 65535, black once it has 8; save it stretched "
-                "to the full range (a camera of 12 bits: times 16), or with 8 bits"
-            )
+            raise _too_dark("grey", values.max())
         grey = scale_to_bytes(values)
         return np.repeat(grey[:, :, None], 3, axis=2)
+    # Pillow hands colour of 16 bits over as the upper 8 of each value.
+    if _has_sixteen_bits(data) and (most := _brightest(image) << 8 | 255) < _DARK:
+        raise _too_dark("colour", most)
     if "A" in image.getbands() or "transparency" in image.info:
         image = over_background(image, (255, 255, 255))
     return np.array(image.convert("RGB"))
@@ -67,7 +78,9 @@ def open_image(data: bytes, max_pixels: int) -> Image.Image:
             _check_size(image, max_pixels)
             image.load()
             _check_end(image, data)
-            return ImageOps.exif_transpose(image)
+            # By the one tag: `ImageOps.exif_transpose` writes all others again, and raises on one of an odd type.
+            turn = _UPRIGHT.get(image.getexif().get(_ORIENTATION))
+            return image if turn is None else image.transpose(turn)
     except BadImage:
         raise
     except Image.DecompressionBombError as error:
@@ -109,6 +122,32 @@ def over_background(image: Image.Image, colour: tuple[int, int, int]) -> Image.I
     """Lay a Pillow image with transparency over an even background `colour` (RGB, 0…255); returns mode RGB."""
     layer = image.convert("RGBA")
     return Image.alpha_composite(Image.new("RGBA", layer.size, (*colour, 255)), layer).convert("RGB")
+
+
+def _brightest(image: Image.Image) -> int:
+    """Return the largest value of a Pillow image's colour or grey, 255 for a mode whose values are none."""
+    extrema = image.getextrema()
+    bands = dict(zip(image.getbands(), extrema if isinstance(extrema[0], tuple) else [extrema], strict=True))
+    return max((most for band, (_, most) in bands.items() if band in "RGBL"), default=255)
+
+
+def _has_sixteen_bits(data: bytes) -> bool:
+    """Whether the header of a file that could be decoded says that its values are wider than 8 bits."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        image = Image.open(io.BytesIO(data), formats=_FORMATS)
+    if image.format == "PNG":
+        return data[24] > 8
+    if image.format == "TIFF":
+        return max(image.tag_v2.get(_BITS_PER_SAMPLE, (1,))) > 8
+    return image.format == "PPM" and image.tile[0].args[1:] == (65535,)  # (mode, what is white), mode alone for 255
+
+
+def _too_dark(kind: str, most: int) -> BadImage:
+    return BadImage(
+        f"{kind} of 16 bits with no value above {most} of 65535, black once it has 8; save it stretched to the full "
+        "range (a camera of 12 bits: times 16), or with 8 bits"
+    )
 
 
 def _check_size(image: Image.Image, max_pixels: int) -> None:

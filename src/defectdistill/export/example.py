@@ -19,7 +19,10 @@ def main() -> None:
         photograph = Image.open(path)
         if photograph.mode[0] in "IF" or photograph.has_transparency_data:
             sys.exit(f"{path}: mode {photograph.mode}: divide 16 bits by 257, lay transparency over white first")
+        deep = ";16" in str(photograph.tile)  # colour of 16 bits: Pillow hands over the upper 8
         photograph = ImageOps.exif_transpose(photograph).convert("RGB")  # any size: the file resizes
+        if deep and np.max(photograph) < 16:
+            sys.exit(f"{path}: colour of 16 bits of which 12 or fewer are used: stretch it to the full range first")
         (probs,) = session.run(["probabilities"], {"images": np.asarray(photograph)[None]})[0]
         sure = notes["threshold"] is not None and probs.max() >= notes["threshold"]
         print(f"{path}: {notes['classes'][probs.argmax()]} {probs.max():.3f}" + ("" if sure else ", ask a person"))

@@ -5,6 +5,7 @@ import traceback
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from defectdistill.data.sources.folder.names import shown
 from defectdistill.prediction import run
 from defectdistill.prediction.options import Options
 from defectdistill.prediction.output import PAGE, UNFINISHED
@@ -77,7 +78,8 @@ def said(outcome: run.Outcome, output: Path, threshold: float | None) -> Iterato
     for name, count in sorted(found.counts.items()):
         yield f"  {name:<28} {count:>9,}   uncertain {found.uncertain_counts[name]:>9,}"
     if outcome.bad:
-        yield f"{outcome.bad:,} could not be read, with the reasons in {output / REJECTED}"
+        yield f"{outcome.bad:,} could not be read, with the reasons in {shown(str(output / REJECTED))}"
     if outcome.passed_over:
         yield f"passed over: {run.kinds(outcome.passed_over)}"
-    yield f"tables in {output}" + (f", page {output / PAGE}" if (output / PAGE).exists() else "")
+    page = f", page {shown(str(output / PAGE))}" if (output / PAGE).exists() else ""
+    yield f"tables in {shown(str(output))}{page}"

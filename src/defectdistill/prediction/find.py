@@ -15,6 +15,7 @@ from defectdistill.data.sources.folder.names import ARCHIVES, MASK_RANK, is_litt
 from defectdistill.data.sources.folder.walk import why_refused
 
 MOST_KINDS = 30  # of files that are passed over, counted by name
+LONGEST_KIND = 12  # letters of an ending that is counted by name
 OTHER_KINDS = "other kinds"
 
 
@@ -44,8 +45,8 @@ def find(
     Paths are taken in their order; in a folder files come before subfolders, each sorted by name. Whatever is reached
     twice is yielded once, at the place of the path that names it. A file that is given is tried whatever its name; in
     folders, only names like those of images are. Hidden files are passed over, and the folders `leave_out`; other
-    files too, and are counted in `passed_over` {ending: number}. Links in a folder that lead out of it, to folders or
-    nowhere are refused; a path that is given may be a link.
+    files too, and are counted in `passed_over` {ending: number}, those with an ending that is no kind of file together.
+    Links in a folder that lead out of it, to folders or nowhere are refused; a path that is given may be a link.
     """
     places = [os.path.realpath(path) for path in paths]
     elsewhere = {*places, *(os.path.realpath(folder) for folder in leave_out)}
@@ -77,11 +78,17 @@ def _in_folder(
         if is_link_to_folder or kind in MASK_RANK or kind in ARCHIVES:
             yield _checked(folder / name, folder / name, root)
         elif passed_over is not None:
-            passed_over[kind if kind in passed_over or len(passed_over) < MOST_KINDS else OTHER_KINDS] += 1
+            named = _is_kind(kind) and (kind in passed_over or len(passed_over) < MOST_KINDS)
+            passed_over[kind if named else OTHER_KINDS] += 1
     for name in subfolders:
         inner = os.path.join(place, name)
         if not is_litter(name) and inner not in elsewhere:
             yield from _in_folder(folder / name, inner, root, elsewhere, passed_over)
+
+
+def _is_kind(ending: str) -> bool:
+    """Whether an ending is a kind of file (or none): in `Nr. 5 Prüfung` it is a part of the name, of any letters."""
+    return not ending or (ending.isascii() and ending[1:].isalnum() and len(ending) - 1 <= LONGEST_KIND)
 
 
 def _listed(folder: Path) -> tuple[list[tuple[str, bool]], list[str]]:

@@ -1,30 +1,30 @@
-"""The output folder: a run writes into `unfinished/` in it, and what is whole takes the earlier results' place.
+"""The output folder: a run writes into a hidden folder in it, and what is whole takes the earlier results' place.
 
 So a table in the output folder is always a complete one, and a run that was killed goes on from where it was: the same
-command finds its rows in `unfinished/`. Rows of another run are never mixed in, nor thrown away without a word.
+command finds its rows in the hidden folder. Rows of another run are never mixed in, nor thrown away without a word, and
+files that were not written here are neither replaced nor removed.
 """
 
+import contextlib
 import hashlib
 import os
-import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 from filelock import FileLock, Timeout
 
+from defectdistill.data.sources.folder.names import shown
 from defectdistill.data.tables import read_json, write_json
 from defectdistill.prediction.tables import LINES, REJECTED, TABLE
 
-UNFINISHED, JOB, LOCK = "unfinished", "job.json", "lock"
+UNFINISHED, JOB, LOCK = ".predict-unfinished", "job.json", "lock"
 PAGE, SUMMARY = "index.html", "summary.json"
-WRITTEN = (
-    PAGE,
-    REJECTED,
-    LINES,
-    TABLE,
-    SUMMARY,
-)  # moved in this order: until the tables are, a run can be gone on from
+# Moved in this order: the summary says from the first one on that the folder is ours, and until the tables are moved a
+# run can be gone on from.
+WRITTEN = (SUMMARY, PAGE, REJECTED, LINES, TABLE)
+TORN = f".{TABLE}.new"  # a kill while the table is written anew leaves it
+MARKS = {"model", "temperature", "threshold", "images"}  # keys that a summary written here has
 
 
 def job(paths: Sequence[Path], **settings: object) -> dict[str, object]:
@@ -37,12 +37,13 @@ def job(paths: Sequence[Path], **settings: object) -> dict[str, object]:
 def unfinished(output: Path, wanted: Mapping[str, object], restart: bool) -> Iterator[Path]:
     """Yield the folder to write to, with the rows of an interrupted run of the same job, and move its files at the end.
 
-    An exception leaves the folder as it is. Raises ValueError where `output` holds files of these names that were not
-    written here, rows of another job (unless `restart`, which drops what is unfinished), or where another process
-    writes.
+    An exception leaves the folder as it is. Raises ValueError where `output` holds files of these names, or the hidden
+    folder any files, that were not written here, rows of another job (unless `restart`, which drops what is
+    unfinished), or where another process writes.
     """
-    _check_ours(output)
     folder = output / UNFINISHED
+    _check_ours(output)
+    _check_unfinished(folder)
     folder.mkdir(parents=True, exist_ok=True)
     lock = FileLock(folder / LOCK)
     try:
@@ -57,15 +58,36 @@ def unfinished(output: Path, wanted: Mapping[str, object], restart: bool) -> Ite
                 os.replace(folder / name, output / name)
             else:
                 (output / name).unlink(missing_ok=True)  # an earlier run's page does not belong to these tables
-        shutil.rmtree(folder)
+        for name in (JOB, TORN, LOCK):
+            (folder / name).unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # somebody put a file there while it ran
+            folder.rmdir()
 
 
 def _check_ours(output: Path) -> None:
     if output.exists() and not output.is_dir():
         raise ValueError(f"--output {output} is a file: expected a folder, new or of an earlier run")
-    there = [name for name in WRITTEN if (output / name).exists()]
-    if there and SUMMARY not in there and not (output / UNFINISHED / JOB).exists():
+    there = [name for name in WRITTEN if os.path.lexists(output / name)]
+    if there and not _is_ours(output / SUMMARY):
         raise ValueError(f"{output / there[0]} was not written by predict: give another --output, nothing is replaced")
+
+
+def _is_ours(summary: Path) -> bool:
+    """Whether a summary.json was written here: many programs write a file of this name, `prepare` too."""
+    try:
+        return read_json(summary).keys() >= MARKS
+    except (ValueError, FileNotFoundError):
+        return False
+
+
+def _check_unfinished(folder: Path) -> None:
+    there = {path.name for path in folder.iterdir()} if folder.is_dir() else set()
+    foreign = there - {*WRITTEN, JOB, TORN, LOCK} or (there - {LOCK} if JOB not in there else set())
+    if foreign:
+        raise ValueError(
+            f"{folder} was not written by predict alone, it holds {shown(min(foreign))}: move what is yours elsewhere, "
+            "or give another --output; nothing is replaced"
+        )
 
 
 def _go_on(folder: Path, wanted: Mapping[str, object], restart: bool) -> None:
@@ -78,7 +100,7 @@ def _go_on(folder: Path, wanted: Mapping[str, object], restart: bool) -> None:
             f"{folder} holds rows of a run with other photographs, settings or another model that was interrupted: "
             "finish it with its own command, give another --output, or --restart to drop them"
         )
-    for name in (*WRITTEN, JOB):
+    for name in (*WRITTEN, TORN, JOB):
         (folder / name).unlink(missing_ok=True)
     write_json(path, wanted)
 

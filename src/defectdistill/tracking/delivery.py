@@ -4,7 +4,7 @@ import contextlib
 import json
 from typing import Any
 
-from defectdistill.tracking.journal import FINAL, Journal, waiting
+from defectdistill.tracking.journal import FINAL, Damaged, Journal, waiting
 from defectdistill.tracking.store import STAGES
 
 METRICS_BATCH, PARAMS_BATCH = 1000, 100  # MLflow's limits for one call
@@ -13,33 +13,47 @@ KEY = "defectdistill.run"  # the tag with a run's key: a run is found by it agai
 LATER = (401, 403, 408, 429)  # HTTP statuses that may be another tomorrow; other 4xx will not
 
 
+class Missing(OSError):
+    """A file that a journal names is gone: no store can take it, now or later."""
+
+
 class Delivery:
-    """Sends journals with one client of the store."""
+    """Sends journals with one client of the store; `left_out` says in words what never will be sent."""
 
     def __init__(self, client: Any):
         self.client = client
         self.run_ids: dict[str, str] = {}
         self.created: set[str] = set()  # ids of the runs that began here
         self.steps: dict[tuple[str, str], set[int]] = {}  # of each run and metric, those that the store has
-        self.refused: list[str] = []
+        self.left_out: list[str] = []
 
     def send(self, journal: Journal, final: bool = False) -> None:
         """Send what the store does not have yet; raises what the client raises, and can then be called again.
 
-        `final`: its writer is gone, so a run without a last status was killed.
+        `final`: its writer is gone, so a run without a last status was killed. Raises Damaged for a journal that cannot
+        be read.
         """
-        run = journal.run
-        run_id, events = self.run_id(run), journal.events()
-        for number, event in enumerate(events[journal.sent() :], journal.sent() + 1):
+        run, sent, (events, torn) = journal.run, journal.sent(), journal.read()
+        run_id = self.run_id(run)
+        for number, event in enumerate(events[sent:], sent + 1):
             try:
                 self.apply(run_id, journal, event)
+            except Missing as error:
+                self.leave_out(f"an artifact of {run['name']} is missing: {error}")
             except Exception as error:
                 if not for_good(error):
                     raise
-                self.refused.append(f"{run['name']}: {error}")
+                self.leave_out(f"MLflow refused an entry of {run['name']}: {error}")
             journal.mark_sent(number)
+        for number in torn:
+            self.leave_out(f"an entry of {run['name']} is torn: line {number} of {journal.folder / 'events.jsonl'}")
         if final and not any(event.get("status") in FINAL for event in events) and not resumed(journal, run["key"]):
             self.client.set_terminated(run_id, "KILLED", events[-1]["time"] if events else run["start"])
+
+    def leave_out(self, what: str) -> None:
+        """Note once what never will be sent."""
+        if what not in self.left_out:
+            self.left_out.append(what)
 
     def run_id(self, run: dict[str, Any]) -> str:
         """Return the id of the run with a journal's key, creating the run at the first call."""
@@ -134,8 +148,10 @@ class Delivery:
         self.set_tags(run_id, tags | {"mlflow.note.content": "Stages of this experiment:\n\n" + "\n".join(lines)})
 
     def log_artifact(self, run_id: str, journal: Journal, name: str) -> None:
-        """Store a file, or the files of a folder, with the run."""
+        """Store a file, or the files of a folder, with the run; raises Missing where it is gone."""
         path = journal.folder / "artifacts" / name
+        if not path.exists():
+            raise Missing(path)
         if path.is_dir():
             self.client.log_artifacts(run_id, str(path), path.name)
         else:
@@ -153,14 +169,17 @@ def for_good(error: Exception) -> bool:
 def resumed(journal: Journal, key: str) -> bool:
     """Whether another process goes on with a run: its journal is a later one."""
     for other in waiting():
-        with contextlib.suppress(FileNotFoundError):  # sent and removed just now
+        with contextlib.suppress(FileNotFoundError, Damaged):  # sent and removed just now, or no journal of anybody's
             if other.folder > journal.folder and other.run["key"] == key:
                 return True
     return False
 
 
 def deliver_left(delivery: Delivery) -> int:
-    """Send the journals whose writers are gone, oldest first, and remove what was sent whole; returns how many."""
+    """Send the journals whose writers are gone, oldest first, and remove what was sent whole; returns how many.
+
+    One that cannot be read is put aside, so that it holds up no other.
+    """
     done = 0
     for journal in waiting():
         if journal.take():
@@ -168,6 +187,8 @@ def deliver_left(delivery: Delivery) -> int:
                 delivery.send(journal, final=True)
                 journal.remove()
                 done += 1
+            except Damaged as error:
+                delivery.leave_out(f"a run of which nothing can be sent: {error}; it is kept in {journal.put_aside()}")
             finally:
                 journal.lock.release()
     return done

@@ -15,9 +15,10 @@ def git_state() -> tuple[str | None, list[str]]:
 
 
 def git(*arguments: str) -> str | None:
-    """Return what a git command prints, None if it fails or there is no git."""
+    """Return what a git command prints, None if it fails or there is no git; what is not UTF-8 is escaped."""
     try:
-        done = subprocess.run(["git", *arguments], capture_output=True, text=True)
+        command = ["git", *arguments]
+        done = subprocess.run(command, capture_output=True, encoding="utf-8", errors="backslashreplace")
     except FileNotFoundError:
         return None
     return done.stdout if done.returncode == 0 else None

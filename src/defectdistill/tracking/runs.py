@@ -60,14 +60,16 @@ class Run:
         self.log(tags=tags)
 
     def log_lineage(self, summary: dict[str, Any], models: Iterable[Path]) -> None:
-        """Name what this run learned from and what it made: tags data/sha256 and NAME/sha256, and the data set.
+        """Name what this run learned from and what it made: tags and the data set.
 
-        `summary` is data/prepared/summary.json; `models` are checkpoint folders.
+        The tags are data/sha256 (what is learned from, another one in each fold), raw/sha256 (all photographs and
+        masks) and NAME/sha256. `summary` is data/prepared/summary.json; `models` are checkpoint folders.
         """
         from defectdistill.checkpoint import content_hash  # imports torch, which not every stage needs
 
-        hashes = {model.name: content_hash(model) for model in models}
-        self.set_tags({f"{name}/sha256": value for name, value in {"data": summary["sha256"], **hashes}.items()})
+        hashes = {"data": summary["sha256"], "raw": summary["raw_sha256"]}
+        hashes |= {model.name: content_hash(model) for model in models}
+        self.set_tags({f"{name}/sha256": value for name, value in hashes.items()})
         self.log(dataset={key: summary[key] for key in ("source", "sha256", "synthetic", "protocol", "counts")})
 
 

@@ -78,8 +78,8 @@ class Sender(threading.Thread):
         self.wake.set()
         self.imported.wait(IMPORT_PATIENCE)
         self.join(LOCAL_PATIENCE if is_local() else PATIENCE)
-        for reason in self.delivery.refused if self.delivery else []:
-            print(f"MLflow refused an entry of {reason}", file=sys.stderr)
+        for what in self.delivery.left_out if self.delivery else []:
+            print(f"left out of MLflow: {what}", file=sys.stderr)
         if not self.is_alive() and self.error is None:
             self.journal.remove()
             return
@@ -111,10 +111,12 @@ def first_line(error: Exception) -> str:
 
 
 def send_left() -> tuple[int, list[str], int]:
-    """Send all journals whose writers are gone; returns how many, what was refused, and how many are being written.
+    """Send all journals whose writers are gone; returns how many, what was left out, and how many are being written.
 
     Raises Unreachable with the reason where the store does not take them; they are kept.
     """
+    if not waiting():  # no store is made for nothing
+        return 0, [], 0
     try:
         delivery = Delivery(connect())
         sent = deliver_left(delivery)
@@ -123,4 +125,4 @@ def send_left() -> tuple[int, list[str], int]:
             f"MLflow at {tracking_uri()} does not take what {len(waiting())} runs have to say ({first_line(error)}); "
             "it is kept: start the server, or set MLFLOW_TRACKING_URI, and try again"
         ) from error
-    return sent, delivery.refused, len(waiting())
+    return sent, delivery.left_out, len(waiting())

@@ -61,11 +61,26 @@ def connect() -> Any:
     return client
 
 
+def reader() -> Any:
+    """Return a client that only asks: nothing is created. Raises ValueError for an SQLite store that is not there."""
+    from mlflow import MlflowClient
+
+    uri = tracking_uri()
+    if is_local() and not Path(uri.removeprefix(SQLITE)).is_file():
+        raise ValueError(
+            f"{uri}: there is no such store: run `dvc repro` in the project's folder, or set MLFLOW_TRACKING_URI"
+        )
+    return MlflowClient(tracking_uri=uri)
+
+
 def finished_runs(client: Any, experiment: str, tags: Mapping[str, str] = MappingProxyType({})) -> Iterator[Any]:
     """Yield the finished runs of an experiment that carry these tags, oldest first, however many there are."""
+    found = client.get_experiment_by_name(experiment)
+    if found is None:
+        return
     wanted = [f"tags.`{name}` = '{value}'" for name, value in tags.items()]
     query = " and ".join([*wanted, "attributes.status = 'FINISHED'"])
-    folder, token = client.get_experiment_by_name(experiment).experiment_id, None
+    folder, token = found.experiment_id, None
     while True:
         page = client.search_runs([folder], query, order_by=["attributes.start_time"], page_token=token)
         yield from page
