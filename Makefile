@@ -53,7 +53,7 @@ declare: install  ## write into every dvc.yaml the modules that its stages impor
 test: .venv/.installed-dev  ## lint, and all tests
 	ruff check .
 	ruff format --check .
-	pytest -n auto --dist loadfile --durations 20 -m "not gpu and not slow"
+	pytest -n auto --dist loadfile --no-loadscope-reorder --durations 20 -m "not gpu and not slow"
 
 test-slow: .venv/.installed-dev  ## the tests that take minutes: kills over all stages, queued experiments, a cluster
 	$(INSTALL) '.[dev,ray]'

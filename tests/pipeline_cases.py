@@ -1,5 +1,7 @@
 """What the tests of the pipelines beside the root's share."""
 
+import json
+
 from repository import executed, run
 
 
@@ -28,3 +30,9 @@ def repro(folder, pipeline):
 def ran(output):
     """Return the stages of a pipeline that ran, without the file that they stand in."""
     return {stage.rpartition(":")[2] for stage in executed(output)}
+
+
+def changed(folder, pipeline):
+    """Return the stages of a pipeline that would run if it were run now, as far as DVC can tell before it does."""
+    status = json.loads(run(f"dvc status --json {pipeline.relative_to('pipelines')}", folder / "pipelines"))
+    return {stage.rpartition(":")[2] for stage in status}

@@ -13,7 +13,8 @@ from repository import PROJECT, YAML_12, executed, set_params
 from torch.distributed.run import get_args_parser as torchrun
 
 from defectdistill.cli import app
-from defectdistill.params import flatten, load_params
+from defectdistill.data.tables import flatten
+from defectdistill.params import load_params
 
 PAGES = [PROJECT / "README.md", PROJECT / "data/source/README.md", *sorted((PROJECT / "docs").glob("*.md"))]
 KEYS = flatten(YAML_12.load(PROJECT / "params.yaml"))

@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 from ruamel.yaml import YAML
 
-from defectdistill.params import TASKS, ParamsError, flatten, load_params
+from defectdistill.data.tables import flatten
+from defectdistill.params import TASKS, ParamsError, load_params
 
 SHIPPED = Path(__file__).parents[1] / "params.yaml"
 

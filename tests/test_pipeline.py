@@ -143,6 +143,11 @@ def test_a_second_repro_executes_nothing(ran):
     assert executed(run("dvc repro", ran[0])) == []
 
 
+def test_pipelines_that_nobody_ran_do_not_trouble_the_roots_commands(ran):
+    assert "up to date" in run("dvc status", ran[0])
+    run("dvc checkout", ran[0])
+
+
 def test_every_module_that_a_stage_imports_is_declared(ran):
     folder, _, imports = ran
     stages = YAML_12.load(folder / "dvc.yaml")["stages"]

@@ -12,7 +12,8 @@ from dvc.repo import Repo
 from dvc.repo.graph import get_subgraph_of_nodes
 from repository import PROJECT, STAGES, YAML_12, environment, make_repository, set_params
 
-from defectdistill.params import flatten, load_params
+from defectdistill.data.tables import flatten
+from defectdistill.params import load_params
 
 FROM = {stage: STAGES[STAGES.index(stage) :] for stage in STAGES}
 TRAINED = ["teacher", "freeze", "baseline", "distill", "evaluate", "export"]
