@@ -48,7 +48,7 @@ def test_processes_share_each_batch(monkeypatch, images, seed, expected):
     alone = [set(batch["label"].tolist()) for batch in batches(dataset(images), 4, seed)]
     shares = []
     for rank in range(2):
-        monkeypatch.setattr(module, "place", lambda rank=rank: (rank, 2))
+        monkeypatch.setattr(module, "rank_and_processes", lambda rank=rank: (rank, 2))
         loader = batches(dataset(images), 4, seed)
         shares.append([set(batch["label"].tolist()) for batch in loader])
         assert len(loader) >= len(shares[-1])
@@ -61,7 +61,7 @@ def test_processes_share_each_batch(monkeypatch, images, seed, expected):
 
 
 def test_a_batch_smaller_than_the_processes_is_left_out_of_training(monkeypatch):
-    monkeypatch.setattr(module, "place", lambda: (3, 4))
+    monkeypatch.setattr(module, "rank_and_processes", lambda: (3, 4))
     loader = batches(dataset(11), 4, seed=0)
     assert [len(batch["label"]) for batch in loader] == [1, 1]
     assert len(loader) == 2
@@ -148,7 +148,7 @@ def test_half_and_half_every_image_comes_in_time_and_the_seed_gives_the_order():
 def test_processes_share_both_halves(monkeypatch):
     shares = []
     for rank in range(2):
-        monkeypatch.setattr(module, "place", lambda rank=rank: (rank, 2))
+        monkeypatch.setattr(module, "rank_and_processes", lambda rank=rank: (rank, 2))
         shares.append(next(iter(joined(16, 16, 8)))["row"])
     assert all((rows >= 1000).sum() == 2 for rows in shares)
 

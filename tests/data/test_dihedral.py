@@ -76,7 +76,7 @@ def test_a_row_lies_as_epoch_and_seed_say_in_any_batch_and_process(tmp_path, mon
     for epoch in (0, 1):
         found = {}
         for rank in range(processes):
-            monkeypatch.setattr(samplers, "place", lambda rank=rank: (rank, processes))
+            monkeypatch.setattr(samplers, "rank_and_processes", lambda rank=rank: (rank, processes))
             loader = image_batches(images, batch_size, 7, {"row": np.arange(12)}, further=further, dihedral=True)
             loader.sampler.set_epoch(epoch)
             for batch in loader:
