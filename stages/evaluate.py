@@ -9,7 +9,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "src"))
 from defectdistill.data.tables import read_json
 from defectdistill.evaluation.leak_check import find_leaks, taught_unlabelled
 from defectdistill.params import load_params
-from defectdistill.places import place
+from defectdistill.places import PHOTOGRAPHS, place
 from defectdistill.stage import run_stage
 from defectdistill.tracking.runs import experiment_run, log_results
 from defectdistill.training.compute import set_up
@@ -52,7 +52,7 @@ def main() -> None:
             settings=params.evaluate.model_dump(),
         )
         log_results(run, results)
-        run.log_lineage(summary, FOLDERS.values())
+        run.log_lineage(summary, FOLDERS.values(), read_json(PREPARED / PHOTOGRAPHS))
         run.log_artifacts(*(METRICS / name for name in kind.WRITTEN))
 
 

@@ -289,8 +289,8 @@ def test_lineage_names_data_teacher_code_and_params_and_the_way_back(ran):
     assert f"used in   workspace (MLflow run {link(folder, 'evaluate')})" in told
     assert f"student sha256 {student}" in run("defectdistill lineage models/teacher", folder)
     complete = store(folder).get_run(link(folder, "evaluate")).data.tags
-    digests = json.loads((folder / "data/prepared/summary.json").read_text())
-    assert (complete["raw/sha256"], complete["data/sha256"]) == (digests["raw_sha256"], data)
+    photographs = json.loads((folder / "data/prepared/test/photographs.json").read_text())["sha256"]
+    assert (complete["raw/sha256"], complete["data/sha256"]) == (photographs, data)
     (entry,) = store(folder).get_run(link(folder, "distill")).inputs.dataset_inputs
     assert (entry.dataset.name, entry.dataset.digest) == ("synthetic", data[:36])
 

@@ -5,6 +5,7 @@ import os
 from pathlib import Path
 
 CALIBRATION = Path("metrics/calibration.json")  # what `evaluate` found of temperature and threshold
+PHOTOGRAPHS = Path("test/photographs.json")  # below data/prepared: the digest of all photographs and masks that came
 
 
 def place(option: str, default: Path = Path()) -> Path:

@@ -13,8 +13,11 @@ import pytest
 from defectdistill.data.errors import DataError
 from defectdistill.data.ingest import write_raw
 from defectdistill.data.normal import normal_message
+from defectdistill.data.packed import read_index
 from defectdistill.data.prepare import prepare
 from defectdistill.data.sample import Sample
+from defectdistill.data.tables import read_json, read_table
+from defectdistill.places import PHOTOGRAPHS
 
 CLASSES = ("dent", "good", "scratch")
 COLOURS = {"dent": (255, 0, 0), "good": (0, 0, 0), "scratch": (0, 0, 255)}
@@ -121,23 +124,41 @@ def test_arrays_index_and_summary(tmp_path):
         },
         "rejected": 0,
         "sha256": summary["sha256"],
-        "raw_sha256": summary["raw_sha256"],
     }  # fmt: skip
 
 
 def test_the_digest_of_the_photographs_is_that_of_any_split_of_them(tmp_path):
+    def digest_of(**settings):
+        prepare(tmp_path / "raw", tmp_path / "other", **SETTINGS | settings)
+        return read_json(tmp_path / "other" / PHOTOGRAPHS)["sha256"]
+
     first = run(tmp_path)
-    again = prepare(tmp_path / "raw", tmp_path / "again", **SETTINGS | {"folds": 5, "fold": 1, "size": 12})
-    assert again["raw_sha256"] == first["raw_sha256"]
-    assert again["sha256"] != first["sha256"]
+    digest = digest_of()
+    assert digest_of(folds=5, fold=1, size=12) == digest
+    assert read_json(tmp_path / "other/summary.json")["sha256"] != first["sha256"]
     for changed, source in (("images/00003.png", "images/00004.png"), ("masks/00003.png", "masks/00012.png")):
         content = (tmp_path / "raw" / changed).read_bytes()
         shutil.copy(tmp_path / "raw" / source, tmp_path / "raw" / changed)
-        assert prepare(tmp_path / "raw", tmp_path / "other", **SETTINGS)["raw_sha256"] != first["raw_sha256"], changed
+        assert digest_of() != digest, changed
         (tmp_path / "raw" / changed).write_bytes(content)
     index = tmp_path / "raw/index.csv"
     index.write_text(index.read_text().replace("dent/03.png,dent", "dent/03.png,good"))
-    assert prepare(tmp_path / "raw", tmp_path / "other", **SETTINGS)["raw_sha256"] != first["raw_sha256"]
+    assert digest_of() != digest
+
+
+def test_a_new_test_photograph_changes_nothing_that_a_training_reads(tmp_path):
+    def read_by_trainings():
+        files = (path for side in ("train", "val", "unlabelled") for path in (tmp_path / "prepared" / side).iterdir())
+        return {path: path.read_bytes() for path in (*files, tmp_path / "prepared/summary.json")}
+
+    run(tmp_path)
+    tested, before = read_index(tmp_path / "prepared/test")[0]["name"], read_by_trainings()
+    rows = read_table(tmp_path / "raw/index.csv")
+    (image,) = (row["image"] for row in rows if row["name"] == tested)
+    (other,) = (row["image"] for row in rows if row["name"] == read_index(tmp_path / "prepared/train")[0]["name"])
+    shutil.copy(tmp_path / "raw" / other, tmp_path / "raw" / image)
+    prepare(tmp_path / "raw", tmp_path / "prepared", **SETTINGS)
+    assert read_by_trainings() == before
 
 
 @pytest.mark.parametrize(
@@ -342,4 +363,4 @@ def test_two_processes_write_the_same_bytes(tmp_path):
         environment = {"PYTHONHASHSEED": seed, "PATH": "", "PYTHONPATH": ":".join(sys.path)}
         subprocess.run([sys.executable, "-c", code, str(tmp_path / name)], check=True, env=environment)
     assert digest(tmp_path / "one") == digest(tmp_path / "two")
-    assert len(digest(tmp_path / "one/prepared")) == 14
+    assert len(digest(tmp_path / "one/prepared")) == 15

@@ -2,7 +2,9 @@
 
 import pytest
 
-from defectdistill.evaluation.leak_check import taught_unlabelled
+from defectdistill.distill_sections import ASKED
+from defectdistill.evaluation.leak_check import WITHOUT_TEACHER, taught_unlabelled
+from defectdistill.training.distillation import METHODS
 
 
 @pytest.mark.parametrize(
@@ -13,3 +15,7 @@ def test_it_is_known_whether_photographs_without_a_label_were_learned_from(metho
     settings = {"method": method, "hint_epochs": hint_epochs, "unlabelled": True}
     assert taught_unlabelled(settings) == teaches
     assert not taught_unlabelled(settings | {"unlabelled": False})
+
+
+def test_it_knows_every_method_that_asks_no_teacher():
+    assert {"combined", *ASKED} == METHODS.keys() - set(WITHOUT_TEACHER)

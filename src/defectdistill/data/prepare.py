@@ -21,6 +21,7 @@ from defectdistill.data.protocol import copied, described, divide
 from defectdistill.data.split import SIDES
 from defectdistill.data.tables import inside, read_json, read_table, write_json, write_table
 from defectdistill.files import digest
+from defectdistill.places import PHOTOGRAPHS
 
 
 def prepare(
@@ -52,10 +53,10 @@ def prepare(
     and `index.csv` (name, label as class index, group, mask_source as `LabelMaps.make`, copy: 0 for a photograph), in
     order of name; `unlabelled/` with `images.npy` and `index.csv` (name, group, held_out: val or test where it shows an
     object of that split, so that nobody learns from it); `near_duplicates.csv` as `Copies.table`; `empty_masks.csv`
-    (name, label) as `LabelMaps.empty_on_defect`; `summary.json`, whose `sha256` names what is learned from, whose
-    `raw_sha256` the photographs and masks that any split is made of, whose `marked` counts, by split, the images whose
-    mask shows a defect, and whose `label_set_aside` counts those of `unlabelled` that `label_limit` took the label
-    from. Raises `DataError` for settings or data that cannot be used.
+    (name, label) as `LabelMaps.empty_on_defect`; `test/photographs.json`, whose `sha256` names the photographs and
+    masks that any split is made of; `summary.json`, whose `sha256` names what is learned from, whose `marked` counts,
+    by split, the images whose mask shows a defect, and whose `label_set_aside` counts those of `unlabelled` that
+    `label_limit` took the label from. Raises `DataError` for settings or data that cannot be used.
     """
     rows = read_table(raw / "index.csv")
     labelled = [row for row in rows if row["label"]]
@@ -81,16 +82,17 @@ def prepare(
     counts = {"marked": marked, "unlabelled": len(unlabelled), "label_set_aside": len(lost)}
     summary |= counts | label_maps.summary()
     write_json(output / "summary.json", summary)
+    # Of test photographs too, and so where no training looks: a new test photograph trains nothing anew.
+    write_json(output / PHOTOGRAPHS, {"sha256": digest([raw / name for name in ("index.csv", "images", "masks")], raw)})
     return summary
 
 
 def _summary(raw: Path, output: Path, labelled: list[dict[str, str]], sides: Sequence[str]) -> dict[str, Any]:
-    """Return what the split and the folders say: counts, groups, digests of what came and of what is learned from."""
+    """Return what the split and the folders say: counts, groups, what is learned from by its digest."""
     ingested = read_json(raw / "summary.json")
     return {key: ingested[key] for key in ("source", "synthetic", "rejected")} | {
         "counts": _counts(labelled, sides),
         "groups": len({row["group"] for row in labelled}),
-        "raw_sha256": digest([raw / name for name in ("index.csv", "images", "masks")], raw),
         "sha256": digest([output / side for side in ("train", "val", "unlabelled")], output),
     }
 

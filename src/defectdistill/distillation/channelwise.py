@@ -54,7 +54,7 @@ class Channelwise(nn.Module):
             target = teacher.maps[int(stride)].float().add(SMALLEST).log()
             read = match_size(head(student.read_from(int(stride))), target)
             if isinstance(head, nn.Identity):  # the student's own map
-                read = torch.logaddexp(read, read.new_tensor(SMALLEST).log())
+                read = read.exp().add(SMALLEST).log()
             losses.append(channelwise_loss(read, target, self.temperature))
         loss = torch.stack(losses).mean()
         return {"channelwise": loss, "total": loss}

@@ -39,8 +39,10 @@ def fit_temperature(probs: np.ndarray, labels: np.ndarray) -> Temperature:
     if (probs.argmax(axis=1) == labels).all():
         return Temperature(1.0, SEPARATED)
 
+    logits, rows = _logits(probs), np.arange(len(labels))
+
     def cost(logarithm: float) -> float:
-        return -log_softmax(_logits(probs) / np.exp(logarithm), axis=1)[np.arange(len(labels)), labels].mean()
+        return -log_softmax(logits / np.exp(logarithm), axis=1)[rows, labels].mean()
 
     ends = (np.log(LOWEST), np.log(HIGHEST))
     found = float(np.exp(minimize_scalar(cost, bounds=ends, method="bounded", options={"xatol": 1e-6}).x))

@@ -38,7 +38,7 @@ def paired_comparison(
 
 
 def sign_flip_p_value(differences: np.ndarray) -> float:
-    """Return P(|Σ ±d| ≥ |Σ d|), every sign a toss, exactly: whole numbers (G,) → (0, 1].
+    """Return P(|Σ ±d| ≥ |Σ d|), every sign a toss, exactly: whole numbers (G,) → [0, 1].
 
     Of the n differences of one size a binomial number is positive, so that Σ ±d is a convolution of a few binomials.
     """

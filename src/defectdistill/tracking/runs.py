@@ -59,17 +59,19 @@ class Run:
         """Set tags."""
         self.log(tags=tags)
 
-    def log_lineage(self, summary: dict[str, Any], models: Iterable[Path]) -> None:
-        """Name what this run learned from and what it made: tags and the data set.
+    def log_lineage(
+        self, summary: dict[str, Any], models: Iterable[Path], photographs: dict[str, str] | None = None
+    ) -> None:
+        """Name what this run learned from and what it made: tags data/sha256 and NAME/sha256, and the data set.
 
-        The tags are data/sha256 (what is learned from, another one in each fold), raw/sha256 (all photographs and
-        masks) and NAME/sha256. `summary` is data/prepared/summary.json; `models` are checkpoint folders.
+        `summary` is data/prepared/summary.json; `models` are checkpoint folders. A run that may read the test split
+        gives its photographs.json too, for the tag raw/sha256: what every split is made of.
         """
         from defectdistill.checkpoint import content_hash  # imports torch, which not every stage needs
 
-        hashes = {"data": summary["sha256"], "raw": summary["raw_sha256"]}
-        hashes |= {model.name: content_hash(model) for model in models}
-        self.set_tags({f"{name}/sha256": value for name, value in hashes.items()})
+        hashes = {model.name: content_hash(model) for model in models}
+        hashes |= {"raw": photographs["sha256"]} if photographs else {}
+        self.set_tags({f"{name}/sha256": value for name, value in {"data": summary["sha256"], **hashes}.items()})
         self.log(dataset={key: summary[key] for key in ("source", "sha256", "synthetic", "protocol", "counts")})
 
 
