@@ -34,6 +34,8 @@ def main() -> None:
         run.log_metrics({name: summary[name] for name in ("unlabelled", "masks", "rejected")})
         run.log_artifacts(Path("data/raw/rejected.csv"))
     print(f"{sum(summary['counts'].values())} labelled images, {summary['unlabelled']} without a label")
+    if settings.source == "folder" and settings.folder.groups is None:
+        print("each photograph counts as an object of its own; are there several of one part? ingest.folder.groups")
     if summary["rejected"]:
         print(f"{summary['rejected']} inputs were left out: data/raw/rejected.csv says why", file=sys.stderr)
 

@@ -8,6 +8,7 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "src"))
 
 from defectdistill.data.copy_groups import TABLE, copies_message
+from defectdistill.data.given_masks import marks_message
 from defectdistill.data.normal import normal_message
 from defectdistill.data.packed import labels_of, open_array
 from defectdistill.data.prepare import prepare
@@ -36,7 +37,9 @@ def main() -> None:
         run.log_artifacts(SHEET)
         run.log_artifacts(PREPARED / TABLE)
     print(f"masks read as {summary['masks']['coding']}; {summary['protocol']}: {summary['counts']}")
-    print(*filter(None, [normal_message(summary["masks"]), copies_message(summary["near_duplicates"])]), sep="\n")
+    marks = marks_message(summary["masks"], summary["size"])
+    said = normal_message(summary["masks"]), marks, copies_message(summary["near_duplicates"])
+    print(*filter(None, said), sep="\n")
     if summary["divided"] in ("random", "after_augmentation"):
         print(f"WARNING: the scores will flatter (prepare.protocol: {summary['divided']}); see the report")
 

@@ -35,6 +35,14 @@ def reason_of(data, **options):
     return caught.value.reason
 
 
+@pytest.mark.parametrize("kind", ["PNG", "TIFF", "WEBP"])
+def test_what_is_transparent_everywhere_is_refused_and_not_white(kind):
+    unused = np.dstack([picture(), np.zeros((HEIGHT, WIDTH), np.uint8)])
+    assert "transparent everywhere" in reason_of(encoded(unused, kind, exact=True))
+    unused[0, 0, 3] = 255
+    assert decode_image(encoded(unused, kind, exact=True))[-1, -1].tolist() == [255, 255, 255]
+
+
 @pytest.mark.parametrize("kind", ["PNG", "BMP", "TIFF", "PPM", "GIF", "JPEG", "WEBP", "JPEG2000"])
 def test_every_kind_of_file_becomes_rgb(kind):
     decoded = decode_image(encoded(picture(), kind))

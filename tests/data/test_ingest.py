@@ -54,7 +54,7 @@ def test_the_canonical_form(tmp_path):
     assert summary == json.loads((tmp_path / "raw/summary.json").read_text())
     assert summary == {
         "source": "folder", "synthetic": False, "counts": {"a": 1, "b": 1}, "unlabelled": 1, "groups": 2, "masks": 1,
-        "rejected": 1,
+        "rejected": 1, "masks_left_out": 0,
     }  # fmt: skip
     assert sorted(path.name for path in (tmp_path / "raw").iterdir()) == [
         "images", "index.csv", "masks", "rejected.csv", "summary.json",
@@ -86,6 +86,13 @@ def test_bad_files_are_left_out_one_by_one(tmp_path, image, drawn, reason):
     assert reason in rejected["a/bad.jpg"]
     assert len(index) == 3
     assert summary["rejected"] == 1
+
+
+def test_a_photograph_and_its_mask_that_changed_places_are_left_out(tmp_path):
+    rng = np.random.default_rng(0)
+    photograph = cv2.imencode(".png", rng.integers(0, 256, (20, 30, 3), dtype=np.uint8))[1].tobytes()
+    _, _, rejected = ingest([*GOOD, Sample("a/9.bmp", "a", mask(), photograph)], tmp_path / "raw")
+    assert "is a photograph, and what should be the photograph has 2 colours" in rejected["a/9.bmp"]
 
 
 def test_a_file_that_vanished_is_left_out(tmp_path):

@@ -5,7 +5,7 @@ import pytest
 from PIL import Image
 
 from defectdistill.data.images import BadImage
-from defectdistill.data.mask_image import MaskImage, decode_mask, looks_like_photograph
+from defectdistill.data.mask_image import MaskImage, decode_mask, small, why_photograph
 
 
 def encoded(image, kind="PNG", **options):
@@ -54,8 +54,22 @@ def test_an_unreadable_mask_says_why():
 
 def test_a_photograph_is_told_from_a_mask():
     rng = np.random.default_rng(0)
-    assert looks_like_photograph(MaskImage(rng.normal(120, 30, (50, 50)).clip(0, 255).astype(np.uint8)))
+    photograph = small(rng.integers(0, 255, (50, 50, 3), dtype=np.uint8))
+
+    def why(values, of=photograph, colours=9):
+        return why_photograph(MaskImage(values), of, colours)
+
+    noise = rng.normal(120, 30, (50, 50)).clip(0, 255).astype(np.uint8)
+    assert "looks like a photograph" in why(noise)
     smooth_edges = np.zeros((50, 50), np.uint8)
     smooth_edges[10:20] = rng.integers(0, 256, (10, 50))
-    assert not looks_like_photograph(MaskImage(smooth_edges))
-    assert not looks_like_photograph(MaskImage(np.arange(60, dtype=np.uint8).reshape(6, 10)))
+    assert why(smooth_edges) is None
+    assert why(np.arange(60, dtype=np.uint8).reshape(6, 10)) is None
+    # With two colours it is the other that is the mask.
+    assert "2 colours" in why(smooth_edges, colours=2)
+    # Before an even ground, as products are shown: one picture in two formats.
+    same = np.repeat(smooth_edges[:, :, None], 3, axis=2)
+    assert "one picture in two formats" in why(smooth_edges ^ 1, of=small(same))
+    # The mask of a bright mark on black goes with it, but is not the same.
+    bright = np.where(smooth_edges[:, :, None] > 0, rng.integers(60, 255, (50, 50, 3)), 8).astype(np.uint8)
+    assert why(smooth_edges, of=small(bright)) is None

@@ -57,6 +57,24 @@ def test_grey_levels_that_mean_nothing_known_are_refused(values):
         detect_coding([grey(0, *values)], 3)
 
 
+@pytest.mark.parametrize(
+    "masks",
+    [
+        [grey(0, 1, 255), grey(0, 255)],
+        [grey(0, 1, 255), grey(0, 2, 255), grey(0, 3, 3)],
+        [grey(0, value) for value in (50, 100, 150, 200, 250)],
+    ],
+    ids=["a border around an id", "a border around ids", "kinds of defect as greys"],
+)
+def test_greys_that_stand_for_kinds_are_refused_with_two_classes_too(masks):
+    with pytest.raises(DataError, match=r"grey levels .*prepare\.mask_table"):
+        detect_coding(iter(masks), 2)
+
+
+def test_files_of_0_and_1_beside_files_of_0_and_255_mean_the_same():
+    assert detect_coding([grey(0, 1), grey(0, 255)], 2) == "grey"
+
+
 def test_a_table_decides_the_coding():
     assert detect_coding([grey(0, 255)], 3, {"dent": 255}) == "labels"
     assert detect_coding([colour(BLACK, RED)], 3, {"dent": [255, 0, 0]}) == "colours"

@@ -11,11 +11,12 @@ import numpy as np
 import pytest
 
 from defectdistill.data.errors import DataError
+from defectdistill.data.given_masks import marks_message
 from defectdistill.data.ingest import write_raw
 from defectdistill.data.normal import normal_message
 from defectdistill.data.packed import read_index
 from defectdistill.data.prepare import prepare
-from defectdistill.data.sample import Sample
+from defectdistill.data.sample import Rejected, Sample
 from defectdistill.data.tables import read_json, read_table
 from defectdistill.places import PHOTOGRAPHS
 
@@ -66,7 +67,7 @@ def test_without_masks_no_image_has_one_and_none_is_asked_for(tmp_path):
     summary = run(tmp_path, masks="none")
     assert summary["masks"] == {
         "coding": "none", "given": 0, "normal": 0, "threshold": 0, "none": 30, "empty_on_defect": 0,
-        "normal_classes": ["good"], "unmarked_classes": [],
+        "hollow": 0, "median_side": None, "normal_classes": ["good"], "unmarked_classes": [],
     }  # fmt: skip
     for side in ("train", "val", "test"):
         index, _, masks = load(tmp_path, side)
@@ -120,7 +121,7 @@ def test_arrays_index_and_summary(tmp_path):
         },
         "masks": {
             "coding": "binary", "given": 30, "normal": 0, "threshold": 0, "none": 0, "empty_on_defect": 0,
-            "normal_classes": ["good"], "unmarked_classes": [],
+            "hollow": 0, "median_side": 6.5, "normal_classes": ["good"], "unmarked_classes": [],
         },
         "rejected": 0,
         "sha256": summary["sha256"],
@@ -312,6 +313,44 @@ def test_ids_that_leave_out_a_class_without_defects_are_noticed(tmp_path):
         run(tmp_path / "a", lambda label, area: (area * left_out[label]).astype(np.uint8))
     table = {"dent": 1, "scratch": 2}
     run(tmp_path / "b", lambda label, area: (area * left_out[label]).astype(np.uint8), mask_table=table)
+
+
+def test_ids_that_number_kinds_of_defect_are_noticed(tmp_path):
+    kinds = {"dent": 1, "good": 0, "scratch": 3}
+
+    def drawn(label, area):
+        numbers = np.full(area.shape, kinds[label], np.uint8)
+        numbers[:8] = min(2, kinds[label])  # 2 would be the class `good`
+        return np.where(area, numbers, 0).astype(np.uint8)
+
+    with pytest.raises(DataError, match=r"masks, scratch/\d\d\.png for one, mark a class without defects \(good\)"):
+        run(tmp_path / "a", drawn)
+    run(tmp_path / "b", drawn, mask_coding="binary")
+    run(tmp_path / "c", drawn, mask_table={"dent": 1, "good": 2, "scratch": 3})
+
+
+def test_masks_that_look_inverted_are_said_to_be(tmp_path):
+    upright = run(tmp_path / "a")
+    assert marks_message(upright["masks"], 16) == ""
+    inverted = run(tmp_path / "b", lambda label, area: np.where(area, 0, 255).astype(np.uint8))
+    assert "20 of 30 masks mark the whole border" in marks_message(inverted["masks"], 16)
+
+
+def test_marks_too_small_for_the_prepared_size_are_said_to_be(tmp_path):
+    def dot(label, area):
+        drawn = np.zeros(area.shape, np.uint8)
+        drawn[10:12, 10:14] = 255
+        return drawn
+
+    assert "half of the marks are smaller than 1.6 × 1.6 pixels" in marks_message(run(tmp_path, dot)["masks"], 16)
+
+
+def test_masks_that_all_lost_their_photographs_are_not_made_by_a_rule(tmp_path):
+    lost = [Rejected("masks/1.png", "no image goes with it", mask=True)]
+    write_raw([*photographs(binary, with_mask=lambda *_: False), *lost], tmp_path / "raw", "folder", False, 10**6)
+    with pytest.raises(DataError, match=r"1 masks were found and none goes with a photograph .*rejected\.csv"):
+        prepare(tmp_path / "raw", tmp_path / "prepared", **SETTINGS | {"masks": "auto"})
+    prepare(tmp_path / "raw", tmp_path / "prepared", **SETTINGS | {"masks": "none"})
 
 
 def test_an_unknown_colour_names_the_file(tmp_path):

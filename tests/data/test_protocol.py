@@ -93,6 +93,16 @@ def test_a_given_test_split_is_kept_and_the_rest_divided_by_group():
         divide(rows, "given", FRACTIONS, seed=0)
 
 
+def test_a_given_split_whose_test_images_nobody_could_learn_is_refused():
+    rows = [
+        {"name": f"{label}{number}", "label": label, "group": f"{label}{number}", "split": split}
+        for label, split in (("good", "train"), ("good", "test"), ("crack", "test"))
+        for number in range(10)
+    ]
+    with pytest.raises(DataError, match="of crack there are test images alone"):
+        divide(rows, "given", (0.7, 0.15, 0.15), 0)
+
+
 def test_copies_are_those_of_table_3_with_the_mask_of_their_photograph(tmp_path):
     summary = run(tmp_path / "plain")
     assert summary["divided"] == "grouped"

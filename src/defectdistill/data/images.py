@@ -49,8 +49,8 @@ def decode_image(data: bytes, max_pixels: int = PIXEL_CEILING) -> np.ndarray:
     Grey is repeated over the channels; 16 bits become 8 by dividing the full range by 257 (the same rule for every
     image, so that brightness stays comparable); palettes and CMYK are converted; what is transparent becomes white.
     Raises `BadImage` for zero bytes, text, damaged or truncated files, for 16 bits of which twelve or fewer are used
-    (hardly a grey level would be left) and for more than `max_pixels` pixels (width times height), the last one before
-    anything is decoded.
+    (hardly a grey level would be left), for what is transparent everywhere, and for more than `max_pixels` pixels
+    (width times height), the last one before anything is decoded.
     """
     image = open_image(data, max_pixels)
     if image.mode.startswith("I") or image.mode == "F":
@@ -63,6 +63,8 @@ def decode_image(data: bytes, max_pixels: int = PIXEL_CEILING) -> np.ndarray:
     if _has_sixteen_bits(data) and (most := _brightest(image) << 8 | 255) < _DARK:
         raise _too_dark("colour", most)
     if "A" in image.getbands() or "transparency" in image.info:
+        if "A" in image.getbands() and image.getchannel("A").getextrema() == (0, 0):
+            raise BadImage("transparent everywhere: nothing of it shows; save it without transparency (alpha)")
         image = over_background(image, (255, 255, 255))
     return np.array(image.convert("RGB"))
 

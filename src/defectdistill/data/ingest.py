@@ -9,12 +9,11 @@ from tqdm import tqdm
 
 from defectdistill.data.errors import DataError
 from defectdistill.data.images import BadImage, count_colours, decode_image
-from defectdistill.data.mask_image import decode_mask, looks_like_photograph
+from defectdistill.data.mask_image import MASK_COLOURS, decode_mask, small, why_photograph
 from defectdistill.data.sample import Rejected, Sample
 from defectdistill.data.tables import write_json, write_table
 
 COLUMNS = ("id", "name", "label", "group", "image", "mask", "width", "height", "split")
-MASK_COLOURS = 8  # a photograph has more
 LARGEST_PIXEL = 8  # bytes: four channels of 16 bits, not compressed
 LARGEST_REST = 10_000_000  # bytes of a file that are no pixels: a camera's preview, colour profile, notes
 
@@ -54,6 +53,7 @@ def write_raw(
         "groups": len({row["group"] for row in rows if row["label"] is not None}),
         "masks": sum(row["mask"] is not None for row in rows),
         "rejected": len(rejected),
+        "masks_left_out": sum(item.mask for item in rejected),
     }
     write_json(output / "summary.json", summary)
     return summary
@@ -104,9 +104,10 @@ def _check(sample: Sample, max_pixels: int) -> tuple[bytes, bytes | None, tuple[
         raise BadImage(f"cannot be read ({error.strerror}); check its permissions and the disk") from error
     pixels = decode_image(image, max_pixels)
     size, colours = pixels.shape[:2], count_colours(pixels, MASK_COLOURS)
-    del pixels  # before the mask is decoded: both may be large
     if mask is None:
         return image, mask, size, colours
+    photograph = small(pixels)
+    del pixels  # before the mask is decoded: both may be large
     name = f"its mask {sample.mask.name}" if isinstance(sample.mask, Path) else "its mask"
     try:
         decoded = decode_mask(mask, max_pixels)
@@ -117,8 +118,8 @@ def _check(sample: Sample, max_pixels: int) -> tuple[bytes, bytes | None, tuple[
         raise BadImage(
             f"{name} is {width}×{height}, the image (upright) {size[1]}×{size[0]}; draw it again in the same size"
         )
-    if looks_like_photograph(decoded):
-        raise BadImage(f"{name} looks like a photograph, not a mask; rename it if it is one, or redraw it")
+    if (reason := why_photograph(decoded, photograph, colours)) is not None:
+        raise BadImage(f"{name} {reason}")
     return image, mask, size, colours
 
 

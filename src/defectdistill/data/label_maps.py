@@ -1,6 +1,6 @@
 """Makes the label map of each image of a set: from its mask, by threshold, or empty, and keeps count of which."""
 
-from collections import Counter, defaultdict, deque
+from collections import Counter, deque
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -8,6 +8,7 @@ import numpy as np
 
 from defectdistill.data.errors import DataError
 from defectdistill.data.fewer import NO_MASK
+from defectdistill.data.given_masks import GivenMasks
 from defectdistill.data.mask_image import MaskImage, decode_mask
 from defectdistill.data.masks import CODINGS, Table, detect_coding, resolve_table, to_label_map
 from defectdistill.data.normal import normal_classes
@@ -28,7 +29,7 @@ class LabelMaps:
     `rows` are those of `ingest.write_raw`, all with a label; `masks` one of `SOURCES`; `coding` is `auto`, detected
     over all masks of the set, or one of `masks.CODINGS`. `classes` are the labels in order of name; of those that are
     `normal`, as in `normal_classes`, an image without a mask has an empty one. `drawn` are the names of the images of
-    which a mask is read that shows anything.
+    which a mask is read that shows anything, `given` what the masks that were made label maps of show as a whole.
     Raises `DataError` for an unknown setting or a table that does not fit.
     """
 
@@ -66,9 +67,7 @@ class LabelMaps:
         without = {*self.classes} - {*self.normal} - {row["label"] for row in given}
         self.unmarked = sorted(without) if self.masks == "given" else []
         self._sources: Counter[str] = Counter()
-        self._empty: list[tuple[str, str]] = []
-        self._marked: Counter[str] = Counter()
-        self._foreign: defaultdict[str, list[str]] = defaultdict(list)
+        self.given = GivenMasks(self.classes, self.normal, self.coding, self._meaning(), assumed=not table)
 
     def make(self, row: dict[str, str], shape: tuple[int, int], image: np.ndarray) -> tuple[np.ndarray, str]:
         """Return the label map uint8 (size, size) of one image, and where it comes from.
@@ -87,39 +86,16 @@ class LabelMaps:
             label_map[box] = threshold_mask(image[box]) * (index + 1)
         return label_map, source
 
-    def empty_on_defect(self) -> list[tuple[str, str]]:
-        """Return (name, label) of the given masks that mark nothing, in classes of which other images are marked.
-
-        A class whose masks are all empty is a normal one: they are right.
-        """
-        return sorted((name, label) for name, label in self._empty if self._marked[label])
-
     def summary(self) -> dict:
         """Return `classes`, `size`, `resize` and `masks`.
 
-        These are the coding, the label maps by source, the number of `empty_on_defect`, the `normal_classes`, and as
+        These are the coding, the label maps by source, what `GivenMasks.summary` says, the `normal_classes`, and as
         `unmarked_classes` those others of which no image has a mask, empty or not, where images of others have.
         """
         sources = {source: self._sources[source] for source in ("given", "normal", "threshold", "none")}
-        masks = {"coding": self.coding, **sources, "empty_on_defect": len(self.empty_on_defect())}
+        masks = {"coding": self.coding, **sources, **self.given.summary(self.size)}
         masks |= {"normal_classes": self.normal, "unmarked_classes": self.unmarked}
         return {"classes": self.classes, "size": self.size, "resize": self.resize, "masks": masks}
-
-    def check(self) -> None:
-        """Raise `DataError` if most marked masks of a class lack it: the ids then mean something else.
-
-        A single mask may be drawn wrongly. Ids often leave out the classes that have nothing to mark.
-        """
-        for label, foreign in sorted(self._foreign.items()):
-            if len(foreign) < 2 or 2 * len(foreign) <= self._marked[label]:
-                continue
-            names = ["background", *self.classes]
-            meaning = ", ".join(f"{value} = {names[index]}" for value, index in self.table.items())
-            raise DataError(
-                f"{len(foreign)} of {self._marked[label]} masks of {label}, {foreign[0]} for one, do not mark that "
-                f"class; the {self.coding} were read as {meaning}: say what they mean by prepare.mask_table or force "
-                "prepare.mask_coding=binary"
-            )
 
     def _source(self, row: dict[str, str]) -> str:
         if self.masks == "none":
@@ -132,13 +108,12 @@ class LabelMaps:
 
     def _from_given(self, row: dict[str, str], index: int) -> np.ndarray:
         label_map = to_label_map(self._decode(row), self.coding, index, self.table, row["name"])
-        if label_map.any():
-            self._marked[row["label"]] += 1
-            if not (label_map == index + 1).any():
-                self._foreign[row["label"]].append(row["name"])
-        else:
-            self._empty.append((row["name"], row["label"]))
+        self.given.add(row["name"], row["label"], label_map)
         return resize_mask(label_map, self.size, self.resize)
+
+    def _meaning(self) -> str:
+        names = ["background", *self.classes]
+        return ", ".join(f"{value} = {names[index]}" for value, index in (self.table or {}).items())
 
     def _read(self, rows: list[dict[str, str]]) -> Iterator[MaskImage]:
         for row in rows:

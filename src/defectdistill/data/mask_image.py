@@ -3,8 +3,12 @@
 from dataclasses import dataclass
 
 import numpy as np
+from PIL import Image
 
 from defectdistill.data.images import PIXEL_CEILING, open_image, over_background, pixels, scale_to_bytes
+
+MASK_COLOURS = 8  # a photograph has more
+SAME_PICTURE = 0.05  # of its variance: what compression leaves
 
 
 @dataclass(frozen=True)
@@ -58,13 +62,31 @@ def decode_mask(data: bytes, max_pixels: int = PIXEL_CEILING) -> MaskImage:
     return MaskImage(values[:, :, 0].copy() if is_grey else values)
 
 
-def looks_like_photograph(mask: MaskImage) -> bool:
-    """Tell whether a mask is likely to be a photograph: more than 64 grey levels, none of them on a tenth of it.
+def why_photograph(mask: MaskImage, photograph: np.ndarray, colours: int) -> str | None:
+    """Return why a mask is likely to be a photograph, None if it is not.
 
-    A mask has an even background; a photograph that was saved in two formats under one stem has not.
+    `photograph` is what it should be the mask of, as `small` returns it, and `colours` that one's number of colours. A
+    photograph has more than 64 grey levels. It is told by that none of them covers a tenth of it, as a mask's
+    background does; or that it shows the same as the other (one photograph in two formats, before an even ground); or
+    that the other has eight colours or fewer, as a mask has.
     """
     counts = np.bincount(mask.brightness().ravel(), minlength=256)
-    return np.count_nonzero(counts) > 64 and counts.max() < 0.1 * counts.sum()
+    if np.count_nonzero(counts) <= 64:
+        return None
+    if 1 < colours <= MASK_COLOURS:
+        return f"is a photograph, and what should be the photograph has {colours} colours: call the mask NAME_mask"
+    difference = small(mask.colours()) - photograph
+    if counts.max() < 0.1 * counts.sum():
+        return "looks like a photograph, not a mask; rename it if it is one, or redraw it"
+    if photograph.std() > 1 and difference.var() < SAME_PICTURE * photograph.var():
+        return "shows the same as the photograph, one picture in two formats; keep one of them"
+    return None
+
+
+def small(image: np.ndarray) -> np.ndarray:
+    """Return uint8 RGB (height, width, 3) as a small grey picture of 64 × 64 pixels, float32 0…255."""
+    grey = Image.fromarray(image).convert("L").resize((64, 64), Image.Resampling.BOX)
+    return np.asarray(grey, np.float32)
 
 
 def _palette(entries: list[int]) -> np.ndarray:

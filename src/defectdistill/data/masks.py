@@ -13,6 +13,10 @@ CODINGS = ("binary", "zero_one", "grey", "labels", "palette", "colours")
 # A grey mask that holds nothing above this holds ids: nobody's edges are smoothed from 0 to 32.
 LARGEST_ID = 32
 
+# Smoothed edges run up to one white and, where a set's masks are of several brightnesses, have more grey levels than
+# this: else these are kinds of defect drawn as greys.
+FEW = 16
+
 # A colour below this in every channel counts as black: noise that JPEG leaves around a drawing.
 DARKEST_COLOUR = 64
 
@@ -31,11 +35,16 @@ def detect_coding(masks: Iterable[MaskImage], class_count: int, table: Table | N
     to guess would lose defects without a word.
     """
     grey_values = np.zeros(256, bool)
+    white_around_ids, highest = False, set()
     indices: dict[int, tuple[int, ...]] = {}
     true_colour = same_palette = False
     for mask in masks:
         if not mask.is_coloured():
-            grey_values[np.unique(mask.brightness())] = True
+            values = np.unique(mask.brightness())
+            grey_values[values] = True
+            shown = values[values > 0].tolist()
+            highest |= set(shown[-1:])
+            white_around_ids |= len(shown) > 1 and shown[-1] == 255 and shown[-2] <= LARGEST_ID
         elif mask.palette is None:
             true_colour = True
         else:
@@ -47,7 +56,9 @@ def detect_coding(masks: Iterable[MaskImage], class_count: int, table: Table | N
         # Two indices in all cannot tell the classes apart: they mean defect and background.
         is_ids = same_palette and 1 < max(indices, default=0) <= class_count and not any(indices.get(0, ()))
         return "palette" if is_ids and not true_colour else "colours"
-    return _coding_of_greys((np.flatnonzero(grey_values[1:]) + 1).tolist(), class_count)
+    levels = (np.flatnonzero(grey_values[1:]) + 1).tolist()
+    few = class_count + 1 if max(highest, default=0) - min(highest, default=0) <= LARGEST_ID else FEW
+    return _coding_of_greys(levels, FEW if white_around_ids else few, mixed=levels == [1, 255] and not white_around_ids)
 
 
 def resolve_table(table: Table | None, classes: Sequence[str], coding: str) -> dict[int | tuple[int, ...], int] | None:
@@ -131,13 +142,17 @@ def _coding_of_table(table: Table, has_palette: bool) -> str:
     return "palette" if has_palette else "labels"
 
 
-def _coding_of_greys(values: list[int], class_count: int) -> str:
+def _coding_of_greys(values: list[int], few: int, mixed: bool) -> str:
+    """Return the coding of a set with these grey levels, `mixed` where 0/1 in some files is 0/255 in others.
+
+    Up to `few` levels are no smoothed edges.
+    """
     highest = max(values, default=0)
     if highest == 0 or (len(values) == 1 and highest > LARGEST_ID):
         return "binary"
     if highest <= LARGEST_ID:
         return "zero_one" if highest == 1 else "labels"
-    if highest < 128 or (len(values) <= class_count + 1 and values != [1, 255]):
+    if highest < 128 or (len(values) <= few and not mixed):
         levels = ", ".join(map(str, values[:8])) + (", …" if len(values) > 8 else "")
         raise DataError(
             f"the masks hold the grey levels {levels}, neither black and white nor ids up to {LARGEST_ID}: say which "

@@ -12,6 +12,7 @@ from tqdm import tqdm
 from defectdistill.data.copy_groups import Copies, find_copies
 from defectdistill.data.errors import DataError
 from defectdistill.data.fewer import in_words, set_aside
+from defectdistill.data.given_masks import check_left_out, check_marked
 from defectdistill.data.images import decode_image
 from defectdistill.data.label_maps import GIVEN, LabelMaps
 from defectdistill.data.masks import Table
@@ -53,7 +54,7 @@ def prepare(
     and `index.csv` (name, label as class index, group, mask_source as `LabelMaps.make`, copy: 0 for a photograph), in
     order of name; `unlabelled/` with `images.npy` and `index.csv` (name, group, held_out: val or test where it shows an
     object of that split, so that nobody learns from it); `near_duplicates.csv` as `Copies.table`; `empty_masks.csv`
-    (name, label) as `LabelMaps.empty_on_defect`; `test/photographs.json`, whose `sha256` names the photographs and
+    (name, label) as `GivenMasks.empty_on_defect`; `test/photographs.json`, whose `sha256` names the photographs and
     masks that any split is made of; `summary.json`, whose `sha256` names what is learned from, whose `marked` counts,
     by split, the images whose mask shows a defect, and whose `label_set_aside` counts those of `unlabelled` that
     `label_limit` took the label from. Raises `DataError` for settings or data that cannot be used.
@@ -61,6 +62,8 @@ def prepare(
     rows = read_table(raw / "index.csv")
     labelled = [row for row in rows if row["label"]]
     label_maps = LabelMaps(raw, labelled, size, resize, masks, mask_coding, mask_table, normal_classes)
+    if masks == "auto" and label_maps.masks == "threshold":
+        check_left_out(raw)
     copies = find_copies(raw, rows, size, resize) if near_duplicates else Copies(rows, [], 0)
     for row, group in zip(rows, copies.groups(), strict=True):
         row["group"] = group
@@ -71,11 +74,11 @@ def prepare(
     labelled, sides, lost = set_aside(labelled, sides, label_limit, mask_limit, seed, given, label_maps.normal)
     unlabelled = sorted(unlabelled + lost, key=lambda row: row["name"])
     marked = _write_arrays(labelled, sides, unlabelled, raw, output, label_maps, seed)
-    label_maps.check()
+    label_maps.given.check()
     if masks != "none":
-        _check_masks(marked)
+        check_marked(marked, label_maps.masks)
     copies.write(output)
-    write_table(output / "empty_masks.csv", ("name", "label"), label_maps.empty_on_defect())
+    write_table(output / "empty_masks.csv", ("name", "label"), label_maps.given.empty_on_defect())
     near = {"searched": near_duplicates, **copies.summary()}
     words = described(protocol, fractions, seed, folds, fold) + in_words(label_limit, mask_limit)
     summary = _summary(raw, output, labelled, sides) | {"divided": protocol, "protocol": words, "near_duplicates": near}
@@ -110,17 +113,6 @@ def _naming(copies: Mapping[str, Any]) -> Iterator[None]:
             f"sets, the largest of {copies['largest']}. If they are different photographs that only look alike (parts "
             "in one place before one camera), set prepare.near_duplicates: false and give the groups yourself"
         ) from error
-
-
-def _check_masks(marked: Mapping[str, int]) -> None:
-    """Raise `DataError` if training or validation has no marked image: a teacher could not learn, or not be judged."""
-    for side in ("train", "val"):
-        if not marked[side]:
-            raise DataError(
-                f"no image of the split {side!r} has a mask that shows a defect: give more masks (and keep their "
-                "labels, if prepare.label_limit is set), make them by threshold where there is none (prepare.masks: "
-                "given_else_threshold), or try another prepare.seed"
-            )
 
 
 def _counts(rows: list[dict[str, str]], sides: Sequence[str]) -> dict[str, dict[str, int]]:

@@ -58,12 +58,20 @@ def given_split(
 ) -> list[str]:
     """Return test for what the data set calls test, and divide the rest by group: `fractions[1]` of it for validation.
 
-    Raises `DataError` for an image of which the data set says nothing, and as `grouped_split` does.
+    Raises `DataError` for an image of which the data set says nothing, for a class of the test split of which there is
+    nothing to learn from, and as `grouped_split` does.
     """
     silent = [row["name"] for row in rows if row["split"] not in ("train", "test")]
     if silent:
         raise DataError(
             f"prepare.protocol = 'given': {len(silent)} images, {silent[0]} for one, come without a split; use grouped"
+        )
+    taught = {label for label, row in zip(labels, rows, strict=True) if row["split"] == "train"}
+    only_tested = sorted({*labels} - taught)
+    if only_tested:
+        raise DataError(
+            f"prepare.protocol = 'given': of {', '.join(only_tested)} there are test images alone, none to learn from; "
+            "give some in the training split, or use grouped"
         )
     learned = [position for position, row in enumerate(rows) if row["split"] == "train"]
     share = fractions[1]

@@ -33,7 +33,11 @@ class Sample:
 
 @dataclass(frozen=True)
 class Rejected:
-    """An input that is left out: its name as in `Sample.name`, and a reason that a person can act on."""
+    """An input that is left out: its name as in `Sample.name`, and a reason that a person can act on.
+
+    `mask` tells a mask whose photograph is not found: with it goes what somebody drew.
+    """
 
     name: str
     reason: str
+    mask: bool = False

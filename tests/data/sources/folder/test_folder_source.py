@@ -88,6 +88,15 @@ def test_uneven_depth_takes_the_nearest_folder_if_told(tree):
         ("a/x.png", "a/x_mask1.png"),
         ("a/x.png", "a/x_mask_01.png"),
         ("a/x.png", "a/mask_x.png"),
+        ("a/x_img.jpg", "a/x_mask.png"),
+        ("images/a/x_img.jpg", "masks/a/x_mask.png"),
+        ("images/a/x.jpg", "masks/a/mask_x.png"),
+        ("images/a/x.jpg", "gt_masks/a/x.png"),
+        ("images/a/x.jpg", "masks_machine/a/x.png"),
+        ("images/a/x.jpg", "groundtruth_masks/a/x.png"),
+        ("images/a/x.jpg", "ground_truths/a/x.png"),
+        ("images/a/x.jpg", "annotated/a/x.png"),
+        ("images/a/x\u00e4.jpg", "masks/a/xa\u0308.png"),  # one name, as two systems write it
     ],
 )
 def test_masks_beside_and_in_a_parallel_tree(tree, image, mask):
@@ -138,6 +147,24 @@ def test_litter_and_other_files_are_passed_over(tree):
     )  # fmt: skip
     assert set(found) == {"a/1.png", "b/2.TIF"}
     assert not rejected
+
+
+def test_a_class_that_would_vanish_is_named(tree):
+    (tree.root / "rust").mkdir()
+    found, rejected = tree("a/1.png", "b/2.png", "torn/1.RAF", "hole/1", "hole/2.xml", "label/5.png", "valid/6.png")
+    assert set(labels(found).values()) == {"a", "b", "torn"}  # what cannot be decoded is refused when it is opened
+    assert "an empty folder" in rejected["rust"]
+    assert "without an image (2 files, endings: no ending, .xml)" in rejected["hole"]
+    assert "or the folder if it is a class" in rejected["label/5.png"]
+    assert "if 'valid' is a class" in rejected["valid/6.png"]
+
+
+def test_classes_that_differ_in_writing_alone(tree):
+    composed, taken_apart = "\u00d6l", "O\u0308l"
+    found, _ = tree(f"train/{composed}/1.png", f"test/{taken_apart}/2.png", "train/b/3.png")
+    assert set(labels(found).values()) == {composed, "b"}
+    with pytest.raises(DataError, match="'Crack' and 'crack' differ in capital letters alone"):
+        tree("train/Crack/1.png", "test/crack/2.png")
 
 
 def test_images_outside_of_class_folders_are_left_out(tree):

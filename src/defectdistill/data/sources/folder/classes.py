@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import PurePosixPath
 
 from defectdistill.data.errors import DataError
-from defectdistill.data.sources.folder.names import is_structural, is_unlabelled
+from defectdistill.data.sources.folder.names import composed, is_structural, is_unlabelled
 
 Names = tuple[str, ...]
 
@@ -16,7 +16,8 @@ def find_classes(images: Sequence[PurePosixPath], class_level: int | None) -> di
     (a folder that holds a folder of its own name or of its neighbour's: a nested copy), and levels at the top or the
     bottom that have the same name for all images. If one level is left, or every first folder holds images itself, the
     first folder is the class. Otherwise `class_level` must say which: 1 is the first of the levels left, −1 the folder
-    nearest to the image. Raises `DataError` where it is needed and missing, or 0.
+    nearest to the image. Raises `DataError` where it is needed and missing, or 0, and where classes differ in capital
+    letters alone.
     """
     if class_level == 0:
         raise DataError("ingest.folder.class_level is 0: levels count from 1 (top), or from -1 (nearest to the image)")
@@ -31,7 +32,8 @@ def find_classes(images: Sequence[PurePosixPath], class_level: int | None) -> di
     classes: dict[PurePosixPath, str | None] = {image: None for image in images if image not in labelled}
     for image, names in levels.items():
         if -len(names) <= index < len(names):
-            classes[image] = names[index].strip()
+            classes[image] = composed(names[index].strip())
+    _check_case({name for name in classes.values() if name is not None})
     return classes
 
 
@@ -63,6 +65,16 @@ def _without_common(places: dict[PurePosixPath, Names]) -> dict[PurePosixPath, N
 def _is_common(places: list[Names], end: int) -> bool:
     # Never the last level that is left: a single class must be named as such, not vanish.
     return all(len(names) > 1 for names in places) and len({names[end] for names in places}) == 1
+
+
+def _check_case(classes: set[str]) -> None:
+    spellings: dict[str, str] = {}
+    for name in sorted(classes):
+        other = spellings.setdefault(name.casefold(), name)
+        if other != name:
+            raise DataError(
+                f"the class folders {other!r} and {name!r} differ in capital letters alone; give one class one name"
+            )
 
 
 def _check_levels(places: Iterable[Names]) -> None:

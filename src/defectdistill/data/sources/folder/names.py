@@ -5,8 +5,12 @@ import unicodedata
 
 # The first kinds are what cameras write, the last ones are what masks are saved as: of two files that share a stem,
 # the one with the higher rank is the mask. Phone and raw formats stand here so that they are refused with a reason.
+_UNREADABLE = (
+    *(".heic", ".heif", ".avif", ".jxl", ".tga", ".psd", ".exr"),
+    *(".cr2", ".cr3", ".nef", ".arw", ".dng", ".raf", ".orf", ".rw2", ".pef", ".srw", ".x3f"),
+)
 _RANKS = (
-    (".jpg", ".jpeg", ".jpe", ".jfif", ".webp", ".heic", ".heif", ".avif", ".cr2", ".cr3", ".nef", ".arw", ".dng"),
+    (*(".jpg", ".jpeg", ".jpe", ".jfif", ".webp"), *_UNREADABLE),
     (".bmp", ".tif", ".tiff", ".jp2"),
     (".png", ".ppm"),
     (".gif", ".pgm", ".pbm"),
@@ -15,14 +19,19 @@ MASK_RANK = {suffix: rank for rank, suffixes in enumerate(_RANKS) for suffix in 
 
 ARCHIVES = (".zip", ".tar", ".gz", ".tgz", ".bz2", ".tbz2", ".xz", ".txz", ".zst", ".7z", ".rar")
 
-_WORDS = "masks?|gt|ground[ _-]?truth|labels?|seg|segs|segmentations?|annotations?|annots?|anno|ann"
+_WORDS = "masks?|gt|ground[ _-]?truths?|labels?|seg|segs|segmentations?|annotations?|annots?|anno|ann"
 _MASK_ENDING = re.compile(rf"^(?P<stem>.+?)[ _.-]+(?:{_WORDS})$", re.IGNORECASE)
+_IMAGE_ENDING = re.compile(r"^(?P<stem>.+?)[ _.-]+(?:images?|img|photo|rgb|orig|original)$", re.IGNORECASE)
 _MASK_PERHAPS = (
     re.compile(rf"^(?P<stem>.+?)[ _.-]+(?:{_WORDS})[ _.-]?\d+$", re.IGNORECASE),
     re.compile(rf"^(?:{_WORDS})[ _.-]+(?P<stem>.+)$", re.IGNORECASE),
 )
+_KINDS = (
+    "binary|pixel|label|gt|ground[ _-]?truth|seg|segmentation|semantic|instance|annotation|defect|human|machine|manual"
+)
 _MASKS = (
-    rf"{_WORDS}|(?:binary|pixel|label)[ _-]?masks?|(?:masks?|gt|labels?)[ _-]?(?:images?|imgs?|png)|"
+    rf"{_WORDS}|annotated|(?:{_KINDS})[ _-]?masks?|masks?[ _-](?:{_KINDS})|"
+    "(?:masks?|gt|labels?)[ _-]?(?:images?|imgs?|png)|"
     "segmentation[ _-]?(?:class|object|masks?)(?:[ _-]?png)?"
 )
 _IMAGES = "images?|imgs?|photos?|photographs?|pictures?|pics|(?:jpeg|png)[ _-]?images"
@@ -90,6 +99,17 @@ def without_mask_ending(stem: str) -> str | None:
     """Return what stands before an ending such as `_mask`, `-gt` or ` label`; None if there is no such ending."""
     match = _MASK_ENDING.match(stem)
     return match["stem"] if match else None
+
+
+def without_image_ending(stem: str) -> str:
+    """Return what stands before an ending such as `_img` or ` photo`, the stem itself if there is no such ending."""
+    match = _IMAGE_ENDING.match(stem)
+    return match["stem"] if match else stem
+
+
+def composed(name: str) -> str:
+    """Return a name with its accents as part of the letters, as most systems write it; macOS takes them apart."""
+    return unicodedata.normalize("NFC", name)
 
 
 def stems_if_mask(stem: str) -> list[str]:

@@ -7,10 +7,12 @@ from pathlib import PurePosixPath
 from defectdistill.data.sample import Rejected
 from defectdistill.data.sources.folder.names import (
     MASK_RANK,
+    composed,
     is_image_folder,
     is_mask_folder,
     split_in,
     stems_if_mask,
+    without_image_ending,
     without_mask_ending,
 )
 
@@ -22,8 +24,9 @@ def pair_masks(files: Sequence[PurePosixPath]) -> tuple[dict[PurePosixPath, Pure
 
     A file is a mask if it lies in a mask folder (`masks/CLASS/x.png`, `CLASS/gt/x.png`, `CLASS_mask/x.png` where
     `CLASS` exists too), if its stem is that of an image beside it and an ending (`x_mask.png`; also `x_mask2.png` and
-    `mask_x.png`), or if it shares the stem with a file beside it whose kind is the more photographic one (`x.jpg`, then
-    `x.png`). A file that is named like a mask and has no image is left out, never taken for a photograph.
+    `mask_x.png`; the image may be called `x_img.jpg`), or if it shares the stem with a file beside it whose kind is the
+    more photographic one (`x.jpg`, then `x.png`). A file that is named like a mask and has no image is left out, never
+    taken for a photograph.
     """
     folders = {folder for file in files for folder in file.parents}
     in_mask_folder = [file for file in files if _is_in_mask_folder(file, folders)]
@@ -53,13 +56,18 @@ def _pair_beside(files: Sequence[PurePosixPath]) -> tuple[Masks, list[Rejected]]
         ranks = [MASK_RANK[file.suffix.lower()] for file in group]
         others = [file for file, rank in zip(group, ranks, strict=True) if rank > min(ranks)]
         masks |= {file: list(others) for file in group if file not in others}
+    called_image: Masks = defaultdict(list)
+    for image in masks:
+        called_image[image.with_name(without_image_ending(image.stem))].append(image)
     rejected = []
     for file, stem in endings:
-        images = [image for image in same_stem.get(file.with_name(stem), ()) if image in masks]
+        place = file.with_name(stem)
+        images = [image for image in same_stem.get(place, ()) if image in masks] or called_image.get(place, [])
         for image in images:
             masks[image].append(file)
         if not images:
-            rejected.append(Rejected(str(file), f"named like a mask, but there is no image {stem!r} beside it"))
+            reason = f"named like a mask, but there is no image {stem!r} beside it"
+            rejected.append(Rejected(str(file), reason, mask=True))
     return masks, rejected
 
 
@@ -73,7 +81,11 @@ def _pair_parallel(files: Sequence[PurePosixPath], masks: Masks, folders: set[Pu
     """Add the files of mask folders to the images that they belong to; return those that belong to none or several."""
     by_stem: Masks = defaultdict(list)
     for image in masks:
-        by_stem[image.stem].append(image)
+        by_stem[composed(image.stem)].append(image)
+    exact = set(by_stem)
+    for image in masks:
+        if (stem := composed(without_image_ending(image.stem))) not in exact:
+            by_stem[stem].append(image)
     rejected = []
     for file in files:
         owners = _owners(file, by_stem, folders)
@@ -81,16 +93,19 @@ def _pair_parallel(files: Sequence[PurePosixPath], masks: Masks, folders: set[Pu
             masks[owners[0]].append(file)
         elif owners:
             reason = f"a mask for {_named(owners)} alike; give the masks the folders of the images"
-            rejected.append(Rejected(str(file), reason))
+            rejected.append(Rejected(str(file), reason, mask=True))
         else:
-            rejected.append(Rejected(str(file), "lies in a folder for masks, but no image goes with it; rename one"))
+            reason = "lies in a folder for masks, but no image goes with it; rename one, or the folder if it is a class"
+            rejected.append(Rejected(str(file), reason, mask=True))
     return rejected
 
 
 def _owners(
     mask: PurePosixPath, by_stem: Mapping[str, list[PurePosixPath]], folders: set[PurePosixPath]
 ) -> list[PurePosixPath]:
-    candidates = by_stem.get(mask.stem) or by_stem.get(without_mask_ending(mask.stem) or "", [])
+    stem = composed(mask.stem)
+    named = [stem, without_mask_ending(stem) or "", *stems_if_mask(stem)]
+    candidates = next((by_stem[name] for name in named if name in by_stem), [])
     place = _place(mask, folders)
     places = {image: _place(image, folders) for image in candidates}
     same = [image for image in candidates if places[image] == place]
@@ -104,11 +119,12 @@ def _place(file: PurePosixPath, folders: set[PurePosixPath]) -> list[str]:
     """Return the folders of a file without those that say only `images` or `masks`, and without mask endings."""
     names = []
     for folder in [*file.parents][-2::-1]:
-        if is_image_folder(folder.name) or is_mask_folder(folder.name):
+        twin = _twin(folder, folders)
+        if twin is None and (is_image_folder(folder.name) or is_mask_folder(folder.name)):
             names.append(split_in(folder.name))
         else:
-            names.append(_twin(folder, folders) or folder.name)
-    return [name for name in names if name]
+            names.append(twin or folder.name)
+    return [composed(name) for name in names if name]
 
 
 def _is_in_mask_folder(file: PurePosixPath, folders: set[PurePosixPath]) -> bool:

@@ -40,7 +40,7 @@ def samples(
         group_of, unknown = read_groups(root / groups, group_column, masks)
         rejected += unknown
     rejected += find_duplicates(root, classes, masks)
-    rejected += [Rejected(str(image), _OUTSIDE) for image in masks if image not in classes]
+    rejected += [Rejected(str(image), _why_outside(image)) for image in masks if image not in classes]
     left_out = {item.name for item in rejected}
     found = [
         Sample(str(image), label, root / image, root / masks[image] if masks[image] else None, group_of.get(image))
@@ -50,4 +50,8 @@ def samples(
     yield from sorted([*found, *rejected, *refused], key=lambda item: item.name)
 
 
-_OUTSIDE = "lies in no class folder; put it into the folder of its class, or into 'unlabelled'"
+def _why_outside(image: PurePosixPath) -> str:
+    reason = "lies in no class folder; put it into the folder of its class, or into 'unlabelled'"
+    if image.parent.name:
+        reason += f" (if {image.parent.name!r} is a class: such names stand for splits and images here, rename it)"
+    return reason

@@ -12,13 +12,20 @@ def find_images(root: Path) -> tuple[list[PurePosixPath], list[Rejected]]:
 
     Hidden files, file managers' litter and other kinds of file are passed over silently. Refused are links that lead
     out of the folder or nowhere, links to folders (they could lead in a circle), names that are not UTF-8 or hold
-    control characters, what is no file (a pipe would be waited for), and archives, which are never unpacked. `root`
-    itself may be a link.
+    control characters, what is no file (a pipe would be waited for), archives, which are never unpacked, and whole
+    folders that cannot be opened or hold no image: a class would vanish. `root` itself may be a link.
     """
     files, rejected = [], []
-    for folder, subfolders, names in os.walk(root):
+
+    def closed(error: OSError) -> None:
+        name = shown(Path(os.fsdecode(error.filename)).relative_to(root).as_posix())
+        rejected.append(Rejected(name, f"a folder that cannot be opened ({error.strerror}); check its permissions"))
+
+    for folder, subfolders, names in os.walk(root, onerror=closed):
         subfolders[:] = sorted(name for name in subfolders if not is_litter(name))
         links = [name for name in subfolders if Path(folder, name).is_symlink()]
+        if not subfolders and Path(folder) != root and (reason := _why_nothing(names)):
+            rejected.append(Rejected(shown(Path(folder).relative_to(root).as_posix()), reason))
         for name in sorted(names) + links:
             path = Path(folder, name)
             kinds = (*MASK_RANK, *ARCHIVES)
@@ -31,6 +38,17 @@ def find_images(root: Path) -> tuple[list[PurePosixPath], list[Rejected]]:
             else:
                 rejected.append(Rejected(shown(relative), reason))
     return sorted(files, key=str), rejected
+
+
+def _why_nothing(names: list[str]) -> str | None:
+    """Return why nothing of a folder with these files is used, None if there is something named like an image."""
+    kinds = [Path(name).suffix.lower() for name in names if not is_litter(name)]
+    if not kinds:
+        return "an empty folder; if it is a class, put its photographs there"
+    if any(kind in (*MASK_RANK, *ARCHIVES) for kind in kinds):
+        return None
+    listed = ", ".join(shown(kind) or "no ending" for kind in sorted(set(kinds))[:5])
+    return f"a folder without an image ({len(kinds)} files, endings: {listed}); nothing of it is used"
 
 
 def leads_out(path: Path, root: Path) -> bool:

@@ -1,0 +1,123 @@
+"""What the given masks of a set show as a whole: which are empty, and where they hardly mean what they were read as."""
+
+from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from defectdistill.data.errors import DataError
+from defectdistill.data.tables import read_json
+
+SMALL = 4  # pixels a side: what halves of halves leave nothing of
+
+
+class GivenMasks:
+    """Keeps count of the label maps made of the given masks of a set, at their own size.
+
+    `classes` are the labels in order of name, `normal` those of them without defects, `coding` one of `masks.CODINGS`.
+    `meaning` says in words what the ids or colours were read as, '' where the image's class decides; `assumed` tells
+    that nobody said so.
+    """
+
+    def __init__(self, classes: Sequence[str], normal: Sequence[str], coding: str, meaning: str, assumed: bool):
+        self.classes, self.normal, self.coding, self.meaning, self.assumed = classes, normal, coding, meaning, assumed
+        self._empty: list[tuple[str, str]] = []
+        self._marked: Counter[str] = Counter()
+        self._foreign: defaultdict[str, list[str]] = defaultdict(list)
+        self._faultless: list[str] = []
+        self._hollow = 0
+        self._shares: list[float] = []
+
+    def add(self, name: str, label: str, label_map: np.ndarray) -> None:
+        """Count the label map, uint8 (height, width), of the photograph `name` of class `label`."""
+        shown = label_map > 0
+        if not shown.any():
+            self._empty.append((name, label))
+            return
+        self._marked[label] += 1
+        self._shares.append(float(shown.mean()))
+        edge = np.concatenate([shown[0], shown[-1], shown[:, 0], shown[:, -1]])
+        self._hollow += bool(edge.all() and not shown.all())
+        found = {self.classes[index - 1] for index in np.unique(label_map[shown]).tolist()}
+        if label not in found:
+            self._foreign[label].append(name)
+        if found & {*self.normal}:
+            self._faultless.append(name)
+
+    def empty_on_defect(self) -> list[tuple[str, str]]:
+        """Return (name, label) of the masks that mark nothing, in classes of which other photographs are marked.
+
+        A class whose masks are all empty is a normal one: they are right.
+        """
+        return sorted((name, label) for name, label in self._empty if self._marked[label])
+
+    def summary(self, size: int) -> dict[str, Any]:
+        """Return the number of `empty_on_defect`, of `hollow` masks and `median_side`.
+
+        Hollow are masks that mark the whole border and leave out a part within. `median_side` is that of a square as
+        large as the median mark, in pixels of photographs `size` pixels a side (None without any mark).
+        """
+        side = round(float(np.median(self._shares)) ** 0.5 * size, 1) if self._shares else None
+        return {"empty_on_defect": len(self.empty_on_defect()), "hollow": self._hollow, "median_side": side}
+
+    def check(self) -> None:
+        """Raise `DataError` if most marked masks of a class lack it, or any marks a class that has no defects.
+
+        The ids then mean something else. A single mask may be drawn wrongly. Ids often leave out the classes that have
+        nothing to mark, or number the kinds of defect where the classes are good and bad.
+        """
+        for label, foreign in sorted(self._foreign.items()):
+            if len(foreign) >= 2 and 2 * len(foreign) > self._marked[label]:
+                raise DataError(
+                    f"{len(foreign)} of {self._marked[label]} masks of {label}, {foreign[0]} for one, do not mark that "
+                    f"class; the {self.coding} were read as {self.meaning}: say what they mean by prepare.mask_table "
+                    "or force prepare.mask_coding=binary"
+                )
+        if self.assumed and self._faultless:
+            raise DataError(
+                f"{len(self._faultless)} masks, {self._faultless[0]} for one, mark a class without defects "
+                f"({', '.join(self.normal)}); the {self.coding} were read as {self.meaning}. If they number kinds of "
+                "defect, force prepare.mask_coding=binary; else say what they mean by prepare.mask_table"
+            )
+
+
+def check_left_out(raw: Path) -> None:
+    """Raise `DataError` if there were masks and none of them found its photograph: a rule is not what somebody drew."""
+    lost = read_json(raw / "summary.json").get("masks_left_out", 0)
+    if lost:
+        raise DataError(
+            f"{lost} masks were found and none goes with a photograph ({raw / 'rejected.csv'} says why of each): give "
+            "them the names of their photographs, or set prepare.masks: threshold to have all made by a rule instead"
+        )
+
+
+def check_marked(marked: Mapping[str, int], masks: str) -> None:
+    """Raise `DataError` if training or validation has no marked image: a teacher could not learn, or not be judged."""
+    wider = "make them by threshold where there is none (prepare.masks: given_else_threshold)"
+    if masks == "threshold":
+        wider = "or do without (prepare.masks: none and a teacher that needs none, teacher.network: classifier)"
+    for side in ("train", "val"):
+        if not marked[side]:
+            raise DataError(
+                f"no image of the split {side!r} has a mask that shows a defect: give more masks (and keep their "
+                f"labels, if prepare.label_limit is set), {wider}, or try another prepare.seed"
+            )
+
+
+def marks_message(masks: Mapping[str, Any], size: int) -> str:
+    """Return in words what is odd about the marks that summary.json describes; '' where nothing is."""
+    lines = []
+    if 2 * masks["hollow"] > masks["given"] - masks["empty_on_defect"]:
+        lines.append(
+            f"WARNING: {masks['hollow']} of {masks['given']} masks mark the whole border and leave out a part within: "
+            "if that part is the defect, they are inverted; invert the files, and look at the contact sheet"
+        )
+    if masks["median_side"] is not None and masks["median_side"] < SMALL:
+        lines.append(
+            f"WARNING: half of the marks are smaller than {masks['median_side']} × {masks['median_side']} pixels of a "
+            f"photograph that becomes {size} × {size}: a network hardly sees these; cut the photographs to the part, "
+            "or raise prepare.image_size"
+        )
+    return "\n".join(lines)
