@@ -85,7 +85,7 @@ def prepare(
     counts = {"marked": marked, "unlabelled": len(unlabelled), "label_set_aside": len(lost)}
     summary |= counts | label_maps.summary()
     write_json(output / "summary.json", summary)
-    # Of test photographs too, and so where no training looks: a new test photograph trains nothing anew.
+    # Of test photographs too, and so where no training looks: another one in the place of one trains nothing anew.
     write_json(output / PHOTOGRAPHS, {"sha256": digest([raw / name for name in ("index.csv", "images", "masks")], raw)})
     return summary
 
