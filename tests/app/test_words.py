@@ -38,7 +38,9 @@ def test_verdicts_and_reasons():
         "The model is 92.49\u00a0% sure of “red stain”. Below 92.5\u00a0% a person decides."
     )
     assert "gave 99.5\u00a0% correct" in reason(finding(uncertain=True), None, 0.995, {})
-    assert "gave 95\u00a0% correct answers when it was checked" in reason(finding(uncertain=True), None, 0.95, {})
+    assert "gave 95\u00a0% correct answers for 5 or more photographs when it was checked" in reason(
+        finding(uncertain=True), None, 0.95, {}
+    )
     assert record({"test": {"images": 12}, "selective": {"below_threshold": 1.0}}) == (
         "; in the test it was never this sure (12 photographs)"
     )

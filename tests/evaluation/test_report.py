@@ -194,7 +194,7 @@ def minimal(**changes):
         {"model": model, "name": "x.png", "true": "a", "predicted": "a", "confidence": "0.9"}
         for model in ("student", "baseline")
     ]
-    chosen = Chosen(Temperature(1.0, "off"), None, 0.95, 12, 0.5)
+    chosen = Chosen(Temperature(1.0, "off"), None, 0.95, 12, 0, 0)
     return {
         "title": "t", "results": made_results(["a"]),
         "data": make_case(["a"], 1, 0)["data"], "leaks": make_case(["a"], 1, 0)["leaks"],

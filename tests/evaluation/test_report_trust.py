@@ -7,7 +7,7 @@ from defectdistill.evaluation.measures import Chosen
 from defectdistill.evaluation.report_trust import attention_section, calibration_section, selective_section
 
 
-def words(section, how="off", temperature=1.0, threshold=None):
+def words(section, how="off", temperature=1.0, threshold=None, images=12, above=6, right=6, target=0.95):
     model = {
         "test": {"accuracy": 0.84, "average_confidence": 0.91},
         "calibrated": {"average_confidence": 0.85},
@@ -16,7 +16,7 @@ def words(section, how="off", temperature=1.0, threshold=None):
         "intervals": {},
     }
     results = {"student": model, "baseline": model}
-    choice = Chosen(Temperature(temperature, how), threshold, 0.95, 12, 0.5)
+    choice = Chosen(Temperature(temperature, how), threshold, target, images, above, right)
     return section(results, {"student": choice, "baseline": choice})["sentences"][0].replace("\u00a0", " ")
 
 
@@ -44,11 +44,19 @@ def test_calibration_in_words(how, temperature, more):
 
 def test_thresholds_in_words():
     assert words(selective_section, threshold=0.834) == (
-        "For 95 of 100 right answers the student has to be 83.4 % certain or more: on the validation split 6 of 12 "
-        "images are. Of the test images 25 % stay under it and would go to a person; of the others 96 % are right. "
-        "Of the 60 unlabelled images 40 % stay under it."
+        "From a confidence of 83.4 % on the student's answers need no person: of the 12 validation images 6 reach it, "
+        "and of these 6 are right, the 95 of 100 that are asked for. This promises little: with 61 of 100 right in "
+        "the long run it would happen once in 20 times, and the threshold was chosen on these very images; to show 95 "
+        "of 100 takes 59 that reach it, all of them right. Of the test images 25 % stay under it and would go to a "
+        "person; of the others 96 % are right. Of the 60 unlabelled images 40 % stay under it."
     )
-    assert "No threshold on the student's confidence reaches 95 of 100 right answers" in words(selective_section)
+    many = words(selective_section, threshold=0.834, images=400, above=300, right=297)
+    assert "of these 297 are right, the 95 of 100 that are asked for. In the long run more than 97 of 100" in many
+    assert "takes" not in words(selective_section, threshold=0.834, target=1.0)  # no number of images shows that
+    assert words(selective_section) == (
+        "No threshold on the student's confidence gives 95 of 100 right answers on 5 or more of the 12 validation "
+        "images: a person decides everything."
+    )
 
 
 def test_attention_in_words():

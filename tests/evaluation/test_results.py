@@ -29,7 +29,14 @@ def test_every_value_has_an_interval_around_it(case):
     results, _ = measured(case)
     for model in MODELS:
         for part in ("test", "calibrated", "selective", "attention", "unlabelled"):
-            known = {"temperature", "threshold", "target_accuracy", "validation_above"}
+            known = {
+                "temperature",
+                "threshold",
+                "target_accuracy",
+                "validation_images",
+                "validation_above",
+                "validation_right",
+            }
             names = {name for name in results[model][part] if name.partition("/")[0] != "images"} - known
             assert names == set(results[model]["intervals"][part]), part
             for name in names - {"ece"}:  # the calibration error of resamples is larger than that of the images

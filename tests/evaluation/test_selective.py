@@ -4,8 +4,11 @@ import numpy as np
 import pytest
 
 from defectdistill.evaluation.selective import (
+    LEAST_ABOVE,
     choose_threshold,
     coverage_curve,
+    images_to_show,
+    least_share,
     resampled_selection,
     resampled_threshold,
 )
@@ -55,25 +58,59 @@ def test_weights_count_like_repeated_images():
     assert selection(sure, right, weights[None].astype(float)) == pytest.approx(selection(sure[picked], right[picked]))
 
 
+def enough(values):
+    """Return each image as often as it takes for one alone to be enough above a threshold."""
+    return np.repeat(np.array(values), LEAST_ABOVE)
+
+
 def test_the_least_threshold_that_reaches_the_target():
-    assert choose_threshold(SURE, RIGHT, 1.0) == 0.8
-    assert choose_threshold(SURE, RIGHT, 0.75) == 0.6
-    assert choose_threshold(SURE, RIGHT, 0.6) == 0.5
+    sure, right = enough(SURE), enough(RIGHT)
+    assert choose_threshold(sure, right, 1.0) == 0.8
+    assert choose_threshold(sure, right, 0.75) == 0.6
+    assert choose_threshold(sure, right, 0.6) == 0.5
+
+
+def test_too_few_images_above_are_no_threshold():
+    sure = np.linspace(0.5, 1, 18)
+    right = np.arange(18) >= 18 - LEAST_ABOVE
+    assert choose_threshold(sure, right, 0.95) == np.floor(sure[18 - LEAST_ABOVE] * 1e6) / 1e6
+    right[18 - LEAST_ABOVE] = False
+    assert choose_threshold(sure, right, 0.95) is None
+
+
+def test_certainty_that_knows_nothing_seldom_gets_a_threshold():
+    """Of 18 images whose confidence has nothing to do with being right, two at the top are often both right."""
+    rng = np.random.default_rng(0)
+    found = [choose_threshold(rng.random(18), rng.random(18) < 0.6, 0.95) is not None for _ in range(500)]
+    assert np.mean(found) < 0.12
+
+
+@pytest.mark.parametrize(
+    ("right", "images", "expected"), [(5, 5, 0.05 ** (1 / 5)), (59, 59, 0.05 ** (1 / 59)), (9, 10, 0.6058), (0, 4, 0.0)]
+)
+def test_the_least_share_is_the_lower_bound_of_clopper_and_pearson(right, images, expected):
+    assert least_share(right, images) == pytest.approx(expected, abs=1e-4)
+
+
+def test_how_many_right_answers_in_a_row_show_a_share():
+    assert images_to_show(0.95) == 59
+    assert least_share(59, 59) >= 0.95 > least_share(58, 58)
 
 
 def test_no_threshold_where_the_most_certain_answer_is_wrong():
-    assert choose_threshold(np.array([0.9, 0.8]), np.array([False, True]), 0.95) is None
+    assert choose_threshold(enough([0.9, 0.8]), enough([False, True]), 0.95) is None
 
 
 def test_images_of_one_confidence_are_accepted_together():
-    assert choose_threshold(np.array([0.9, 0.9, 0.7]), np.array([True, False, True]), 0.95) is None
+    assert choose_threshold(enough([0.9, 0.9, 0.7]), enough([True, False, True]), 0.95) is None
 
 
 def test_a_threshold_is_rounded_to_where_its_image_still_passes():
-    sure = np.array([2 / 3, 0.9])
-    threshold = choose_threshold(sure, np.array([True, True]), 1.0)
+    sure = enough([2 / 3, 0.9])
+    right = np.ones(len(sure), bool)
+    threshold = choose_threshold(sure, right, 1.0)
     assert threshold == 0.666666
-    found = resampled_threshold(sure, np.array([True, True]), threshold, np.ones((1, 2)))
+    found = resampled_threshold(sure, right, threshold, np.ones((1, len(sure))))
     assert (found["below_threshold"][0], found["accuracy_above"][0]) == (0.0, 1.0)
 
 

@@ -13,7 +13,14 @@ PER_CLASS = {f"{kind}/{name}": 0.5 for kind in ("f1", "recall", "precision") for
 SIDE = {
     "test": {**TOP, **PER_CLASS, "images": 20},
     "intervals": {"test": {"macro_f1": [0.51, 0.93]}},
-    "selective": {"below_threshold": 0.25, "accuracy_above": 0.9},
+    "selective": {
+        "below_threshold": 0.25,
+        "accuracy_above": 0.9,
+        "target_accuracy": 0.95,
+        "validation_images": 18,
+        "validation_above": 6,
+        "validation_right": 6,
+    },
 }
 AGREED = {"images": 20, "largest_difference": 1e-6, "class_agreement": 1.0}
 FORM = {
@@ -75,7 +82,8 @@ def test_it_names_scores_with_intervals_hashes_and_what_is_inside():
         "One photograph is worth 5.0 points",
         "stratified 70/15/15 by group, seed 0",
         "75\u00a0% of the photographs are above it, and 90\u00a0% of those answers are right",
-        "below **0.612**",
+        "below **0.612**: on the validation split 6 of 18 photographs were above it, and 6 of these answers right. "
+        "This promises little: with 61 of 100",
     ):
         assert fact in text, fact
     assert "synthetic" not in text.lower()

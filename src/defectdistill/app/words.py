@@ -7,6 +7,7 @@ from defectdistill.app.loaded import BASELINE, STUDENT, Loaded
 from defectdistill.app.looking import Finding
 from defectdistill.evaluation.plot_style import readable
 from defectdistill.evaluation.report_words import per_cent
+from defectdistill.evaluation.selective import LEAST_ABOVE
 
 MODEL_NAMES = {STUDENT: "Student (taught by the teacher)", BASELINE: "Baseline (without a teacher)"}
 
@@ -29,7 +30,10 @@ def reason(finding: Finding, threshold: float | None, target: float | None, meas
     sure = f"The model is {per_cent(finding.confidence, beside=threshold)} sure of “{readable(finding.predicted)}”."
     if threshold is None:
         goal = "enough correct answers" if target is None else f"{per_cent(target)} correct answers"
-        return f"{sure} No level of certainty gave {goal} when it was checked: a person decides everything."
+        return (
+            f"{sure} No level of certainty gave {goal} for {LEAST_ABOVE} or more photographs when it was checked: "
+            "a person decides everything."
+        )
     wanted = per_cent(threshold, beside=finding.confidence)
     if finding.uncertain:
         return f"{sure} Below {wanted} a person decides."

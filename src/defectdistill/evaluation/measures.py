@@ -17,15 +17,16 @@ from defectdistill.probabilities import confidence, entropy
 class Chosen:
     """What was chosen for one model on the validation split.
 
-    `threshold` on the calibrated confidence, None where none reaches `target`; `validation_above`: the share of the
-    `validation_images` that pass it.
+    `threshold` on the calibrated confidence, None where none reaches `target`; `validation_above` of the
+    `validation_images` pass it, `validation_right` of these are right.
     """
 
     temperature: Temperature
     threshold: float | None
     target: float
     validation_images: int
-    validation_above: float
+    validation_above: int
+    validation_right: int
 
     @property
     def is_calibrated(self) -> bool:
@@ -39,8 +40,8 @@ def choose(probs: np.ndarray, labels: np.ndarray, calibrate: bool, target: float
     temperature = fit_temperature(probs, labels) if calibrate else Temperature(1.0, OFF)
     sure, right = confidence(scaled(probs, temperature.value)), probs.argmax(axis=1) == labels
     threshold = choose_threshold(sure, right, target)
-    above = 0.0 if threshold is None else float((sure >= threshold).mean())
-    return Chosen(temperature, threshold, target, len(labels), above)
+    above = sure >= (np.inf if threshold is None else threshold)
+    return Chosen(temperature, threshold, target, len(labels), int(above.sum()), int((above & right).sum()))
 
 
 def labelled_measures(

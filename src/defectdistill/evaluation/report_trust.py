@@ -6,8 +6,8 @@ from typing import Any
 from defectdistill.evaluation.calibration import BOUNDED, SEPARATED
 from defectdistill.evaluation.gathered import MODELS
 from defectdistill.evaluation.measures import Chosen
-from defectdistill.evaluation.report_words import per_cent
-from defectdistill.evaluation.selective import HANDED_OVER
+from defectdistill.evaluation.report_words import per_cent, promise
+from defectdistill.evaluation.selective import HANDED_OVER, LEAST_ABOVE
 
 Results = Mapping[str, Mapping[str, Any]]
 
@@ -69,17 +69,18 @@ def selective_section(results: Results, chosen: Mapping[str, Chosen]) -> dict[st
 
 
 def _threshold_words(model: str, values: Mapping[str, Any], chosen: Chosen) -> str:
-    goal = f"{100 * chosen.target:g} of 100 right answers"
+    goal = f"{100 * chosen.target:g} of 100"
     if chosen.threshold is None:
         return (
-            f"No threshold on the {model}'s confidence reaches {goal} on the {chosen.validation_images} validation "
-            "images: even its most certain answers hold too many mistakes."
+            f"No threshold on the {model}'s confidence gives {goal} right answers on {LEAST_ABOVE} or more of the "
+            f"{chosen.validation_images} validation images: a person decides everything."
         )
     selective, unlabelled = values["selective"], values["unlabelled"]
-    passed = round(chosen.validation_above * chosen.validation_images)
+    passed, right = chosen.validation_above, chosen.validation_right
     text = (
-        f"For {goal} the {model} has to be {per_cent(chosen.threshold, 1)} certain or more: on the validation split "
-        f"{passed} of {chosen.validation_images} images are. Of the test images "
+        f"From a confidence of {per_cent(chosen.threshold, 1)} on the {model}'s answers need no person: of the "
+        f"{chosen.validation_images} validation images {passed} reach it, and of these {right} are right, the {goal} "
+        f"that are asked for. {promise(right, passed, chosen.target)}. Of the test images "
         f"{per_cent(selective['below_threshold'])} stay under it and would go to a person"
     )
     if "accuracy_above" in selective:

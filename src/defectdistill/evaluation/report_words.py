@@ -1,6 +1,9 @@
 """How the report words what was measured: the verdict, and how numbers, differences and intervals are written."""
 
+import math
 from collections.abc import Mapping, Sequence
+
+from defectdistill.evaluation.selective import images_to_show, least_share
 
 
 def verdict(
@@ -57,6 +60,22 @@ def flattery(protocol: str) -> tuple[str, str] | None:
     heading, reason = _FLATTERY[protocol]
     advice = "The scores flatter: they say little about new objects. pipelines/cable_protocols measures by how much."
     return heading, f"{reason} {advice}"
+
+
+def promise(right: int, above: int, target: float) -> str:
+    """Return a sentence: what it says of new images that `right` of the `above` validation images which reach a
+    threshold are right, where `target` was asked for."""
+    least = least_share(right, above)
+    if least >= target:
+        return f"In the long run more than {math.floor(100 * least)} of 100 such answers are right, 19 times in 20"
+    text = (
+        f"This promises little: with {100 * least:.0f} of 100 right in the long run it would happen once in 20 times, "
+        "and the threshold was chosen on these very images"
+    )
+    enough = images_to_show(target) if target < 1 else 0
+    return text + (
+        f"; to show {100 * target:g} of 100 takes {enough} that reach it, all of them right" * (enough > above)
+    )
 
 
 def number(value: float | None) -> str:

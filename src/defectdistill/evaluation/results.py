@@ -129,7 +129,12 @@ def _with_defect(pixels: Pixels) -> np.ndarray:
 
 
 def _add_choice(group: dict[str, Any], chosen: Chosen) -> None:
-    group["selective"] |= {"target_accuracy": chosen.target, "validation_above": chosen.validation_above}
+    group["selective"] |= {
+        "target_accuracy": chosen.target,
+        "validation_images": chosen.validation_images,
+        "validation_above": chosen.validation_above,
+        "validation_right": chosen.validation_right,
+    }
     if chosen.threshold is not None:
         group["selective"]["threshold"] = chosen.threshold
     if chosen.is_calibrated:

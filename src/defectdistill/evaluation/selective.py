@@ -4,12 +4,17 @@ Selective classification after El-Yaniv and Wiener 2010; the area under the risk
 Uziel and El-Yaniv 2019. Images of the same confidence are handed over together, or in equal shares.
 """
 
+import math
+
 import numpy as np
+from scipy.stats import beta
 
 from defectdistill.evaluation.bootstrap import ratio, weighted_mean
 
 HANDED_OVER = (10, 20, 30)  # per cent, the least certain
 DIGITS = 6  # of a threshold
+LEAST_ABOVE = 5  # images that have to reach a threshold
+DOUBT = 0.05  # how often chance alone may do as well: once in 20 times
 
 
 def resampled_selection(sure: np.ndarray, right: np.ndarray, weights: np.ndarray) -> dict[str, np.ndarray]:
@@ -43,14 +48,33 @@ def coverage_curve(sure: np.ndarray, right: np.ndarray) -> tuple[np.ndarray, np.
 
 
 def choose_threshold(sure: np.ndarray, right: np.ndarray, target: float) -> float | None:
-    """Return the least confidence at which the images that reach it have an accuracy of at least `target`.
+    """Return the least confidence which at least LEAST_ABOVE images reach, with an accuracy of at least `target`.
 
     To be called with validation images; None where no threshold gets there. Rounded down to six decimals, so that the
     image at the threshold passes it on every machine.
+
+    What it is worth for new images `least_share` says, and whoever shows the threshold has to say it too. To ask for
+    that bound to reach `target` would be a promise that holds, and no threshold: 0.95 takes 59 images, all right, and
+    a hundred photographs leave about 18 to validate. To ask for nothing let one or two lucky images make a threshold:
+    in 6 of 10 cases where the confidence says nothing at all, with five in less than 1 of 10.
     """
-    levels, _, _ = _by_confidence(sure, right, np.ones((1, len(sure))))
-    passing = levels[coverage_curve(sure, right)[1] >= target - 1e-12]
+    levels, drawn, _ = _by_confidence(sure, right, np.ones((1, len(sure))))
+    enough = np.cumsum(drawn[0]) >= LEAST_ABOVE
+    passing = levels[enough & (coverage_curve(sure, right)[1] >= target - 1e-12)]
     return float(np.floor(passing.min() * 10**DIGITS) / 10**DIGITS) if len(passing) else None
+
+
+def least_share(right: int, images: int) -> float:
+    """Return the share of right answers with which `right` or more of `images` happen once in 20 times.
+
+    The lower bound of Clopper and Pearson 1934, one-sided, 95 %.
+    """
+    return float(beta.ppf(DOUBT, right, images - right + 1)) if right else 0.0
+
+
+def images_to_show(share: float) -> int:
+    """Return how many images, all of them right, have a `least_share` of `share`, in (0, 1)."""
+    return math.ceil(math.log(DOUBT) / math.log(share))
 
 
 def resampled_threshold(

@@ -5,8 +5,9 @@ from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from defectdistill.evaluation.report_words import flattery, number, per_cent, span
+from defectdistill.evaluation.report_words import flattery, number, per_cent, promise, span
 from defectdistill.evaluation.scores import metric_names
+from defectdistill.evaluation.selective import LEAST_ABOVE
 from defectdistill.export.forms import FILES, INT8, SCORES
 
 _WORDS = {
@@ -48,6 +49,8 @@ def model_card(
         files=[(FILES[form], each) for form, each in made.items() if each.get("kept", True)],
         threshold=notes["threshold"],
         target=per_cent(notes["target_accuracy"]),
+        least_above=LEAST_ABOVE,
+        chosen=chosen_words(student["selective"]),
         selective=selective_words(student["selective"]),
         test=student["test"],
         leaked=results["data"]["test_images_with_a_copy"],
@@ -137,6 +140,15 @@ def temperature_words(temperature: float) -> str:
     if temperature == 1:
         return "no temperature was needed, or the validation split could not tell one"
     return f"a temperature of {temperature:.3f}, found on the validation split, divides the logits"
+
+
+def chosen_words(selective: Mapping[str, Any]) -> str:
+    """Return on what the threshold rests: how the validation split fared above it, and what that promises."""
+    images, above, right = (selective[f"validation_{name}"] for name in ("images", "above", "right"))
+    return (
+        f"on the validation split {above} of {images} photographs were above it, and {right} of these answers right. "
+        f"{promise(right, above, selective['target_accuracy'])}."
+    )
 
 
 def selective_words(selective: Mapping[str, Any]) -> str:
