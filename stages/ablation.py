@@ -10,7 +10,7 @@ from tqdm import tqdm
 
 from defectdistill.data.packed import labels_of, open_array, read_index
 from defectdistill.data.tables import read_json, read_table
-from defectdistill.evaluation.ablation import Images, Trained, score_rows
+from defectdistill.evaluation.ablation import Images, Trained, covered, score_rows
 from defectdistill.evaluation.paper_table import Line, numbers_of, write_paper_table
 from defectdistill.evaluation.scores import classification_scores
 from defectdistill.params import load_params
@@ -46,14 +46,14 @@ def main() -> None:
     images, paper = Images(labels_of(PREPARED / "test"), *groups, summary["classes"]), read_table(PAPER)
     rows = {row["row"]: trained(row["row"], arrays, images) for row in tqdm(paper, unit=" rows", disable=None)}
     scored = score_rows(rows, images, REFERENCE, params.evaluate.resamples, params.evaluate.seed)
-    lines = []
+    lines, seeds = [], len(rows[REFERENCE].test)
     for row in paper:
-        ours = scored[row["row"]]
-        lines.append(Line(row["row"], row["words"], len(groups[0]), ours.values, numbers_of(row), ours.difference))
-    seeds, photographs = len(rows[REFERENCE].test), "drawn by a program" if summary["synthetic"] else "photographed"
-    note = f"{len(groups[0])} test images and {len(groups[1])} without a label, {photographs}; seeds a row: {seeds}."
+        ours, facts = scored[row["row"]], (row["row"], row["words"], len(groups[0]))
+        lines.append(Line(*facts, ours.values, numbers_of(row), ours.difference, seeds))
+    photographs = "drawn by a program" if summary["synthetic"] else "photographed"
+    rests = f"{len(groups[0])} test images and {len(groups[1])} without a label, {photographs}; seeds a row: {seeds}"
     OUTPUT.mkdir(exist_ok=True)
-    write_paper_table(OUTPUT, lines, TITLE, note, "no teacher")
+    write_paper_table(OUTPUT, lines, TITLE, f"{rests}. {covered(seeds)}", "no teacher")
 
 
 if __name__ == "__main__":

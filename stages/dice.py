@@ -8,6 +8,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "src"))
 import numpy as np
 
 from defectdistill.data.tables import read_json, read_table
+from defectdistill.evaluation.ablation import covered
 from defectdistill.evaluation.dice_rows import ask, folders_of
 from defectdistill.evaluation.dice_table import SIDES, Experiment, estimates, write_dice_table
 from defectdistill.evaluation.mask_scores import pixel_counts
@@ -32,11 +33,13 @@ def main(params: Params, title: str) -> None:
         counts = {side: np.stack([pixel_counts(found[f], test.true, len(classes)) for f in of[side]]) for side in SIDES}
         numbers = {name: float(value) for name, value in list(row.items())[FACTS:] if value}
         measured = estimates(counts, test.groups, classes, *drawing)
-        experiments.append(Experiment(row["words"], *(networks[of[s][0]] for s in list(SIDES)[1:]), *measured, numbers))
+        trained = min(len(of[side]) for side in ("alone", "distilled"))
+        pair = (networks[of[side][0]] for side in list(SIDES)[1:])
+        experiments.append(Experiment(row["words"], *pair, *measured, trained, numbers))
     drawn = "drawn by a program" if summary["synthetic"] else "photographed"
     rests = f"{len(test.true)} test images, {drawn}, {summary['size']} px"
-    trainings = f"trainings a row: {len(models[0]['distilled'])}"
-    note = f"{rests}; {trainings}. Speed: one image at a time, {machine.device}."
+    fewest = min(experiment.trainings for experiment in experiments)
+    note = f"{rests}; trainings a row: {fewest}. {covered(fewest)} Speed: one image at a time, {machine.device}."
     OUTPUT.mkdir(exist_ok=True)
     write_dice_table(OUTPUT, experiments, classes, title, note)
 

@@ -1,7 +1,9 @@
 import numpy as np
 import pytest
+from scipy import stats
 
-from defectdistill.evaluation.ablation import Images, Trained, score_rows
+from defectdistill.evaluation.ablation import Images, Trained, covered, score_rows
+from defectdistill.evaluation.bootstrap import interval, seed_part
 from defectdistill.evaluation.scores import classification_scores
 
 CLASSES, SEEDS = ["a", "b"], 3
@@ -61,3 +63,34 @@ def test_one_seed_and_no_image_without_a_label():
     found = score_rows(rows, images, "none", 300, 0)
     assert set(found["more"].values) == {"accuracy", "macro_f1", "loss"}
     assert found["more"].difference[1][0] < found["more"].difference[0] < found["more"].difference[1][1]
+
+
+def test_the_seeds_part_is_students_interval_of_the_mean():
+    scores = np.array([0.5, 0.58, 0.53])
+    low, high = interval(scores.mean() + seed_part(3, 200_000, 0) @ scores)
+    expected = stats.t.interval(0.95, 2, scores.mean(), stats.sem(scores))
+    assert (low, high) == pytest.approx(expected, rel=0.05)
+    assert (seed_part(1, 4, 0) == 0).all()
+
+
+@pytest.mark.parametrize("seeds", [2, 3, 5])
+def test_an_interval_over_seeds_holds_the_truth_as_often_as_it_says(seeds):
+    rng, held = np.random.default_rng(0), []
+    for number in range(400):
+        low, high = interval(seed_part(seeds, 1000, number) @ (scores := rng.normal(size=seeds)) + scores.mean())
+        held.append(low <= 0 <= high)
+    assert 0.92 <= np.mean(held) <= 0.98
+
+
+def test_an_interval_holds_nothing_that_the_score_cannot_be():
+    rng = np.random.default_rng(5)
+    pair = Trained(np.stack([answers(right, rng) for right in (0.5, 0.95)]), np.empty((2, 0, 2)))
+    images = Images(LABELS, IMAGES.groups, [], CLASSES)
+    found = score_rows({"none": pair}, images, "none", 500, 0)["none"].values
+    assert found["accuracy"][1] == [0.0, 1.0]
+    assert found["loss"][1][0] == 0.0 < 1.0 < found["loss"][1][1]
+
+
+def test_a_table_says_what_its_intervals_know_of():
+    assert "over the test images alone" in covered(1)
+    assert covered(3) == "Intervals: 95 %, over test images and seeds (Student's t of 3)."

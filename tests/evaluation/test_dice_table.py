@@ -39,7 +39,7 @@ def test_scores_are_means_over_trainings_and_the_gain_is_paired():
 def test_the_table_stands_beside_the_papers(tmp_path):
     scores, gain = measured()
     row = Experiment(
-        "T ← B", Network("atto", 4_420_000, 30.0), Network("pico+GC", 9_000_000, 20.0), scores, gain, PAPER
+        "T ← B", Network("atto", 4_420_000, 30.0), Network("pico+GC", 9_000_000, 20.0), scores, gain, 1, PAPER
     )
     write_dice_table(tmp_path, [row], CLASSES, "Title", "10 test images, drawn by a program")
     text = (tmp_path / "table.md").read_text()

@@ -1,8 +1,8 @@
 """Many trainings of one comparison: every row trained with several seeds, scored on the same images.
 
-Intervals know both sources of chance: the photographs (drawn by group) and the seeds are drawn at once, with
-replacement, each independently of the other (a crossed bootstrap; Owen 2007, Annals of Applied Statistics 1). With
-three seeds their part of it is rough. Rows share images and seeds, so that their differences are paired.
+Intervals know both sources of chance: the photographs, drawn with replacement by group, and the seeds, whose part is
+Student's t of so few (`bootstrap.seed_part`), each independently of the other. Rows share images and seeds, so that
+their differences are paired. With one seed an interval is of the photographs alone.
 """
 
 from collections.abc import Mapping, Sequence
@@ -10,12 +10,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from defectdistill.evaluation.bootstrap import Estimate, interval, resample, weighted_mean
+from defectdistill.evaluation.bootstrap import Estimate, Interval, interval, resample, seed_part, weighted_mean
 from defectdistill.evaluation.scores import resampled_scores
 from defectdistill.probabilities import confidence, entropy
 
 COMPARED = "macro_f1"
 ON_TEST = ("accuracy", "macro_f1", "loss")
+ABOVE_ONE = ("loss", "average_entropy")  # scores that may be; the others lie in [0, 1]
 
 
 @dataclass(frozen=True)
@@ -60,7 +61,7 @@ def score_rows(
     score `compared`, one of `names`; it has no difference. `rounds` resamples are drawn with `seed`.
     """
     count = len(rows[reference].test)
-    seeds = resample([str(number) for number in range(count)], rounds, seed) if count > 1 else np.ones((rounds, 1))
+    seeds = seed_part(count, rounds, seed)
     test, unlabelled = resample(images.groups, rounds, seed + 1), resample(images.unlabelled_groups, rounds, seed + 2)
     found = {}
     for name, row in rows.items():
@@ -70,20 +71,43 @@ def score_rows(
         ones = np.ones((1, len(images.groups))), np.ones((1, len(images.unlabelled_groups)))
         whole = [measured(*probs, images, *ones, names) for probs in zip(row.test, row.unlabelled, strict=True)]
         found[name] = {
-            value: (
-                float(np.mean([of[value][0] for of in whole])),
-                np.mean(np.stack([of[value] for of in drawn]) * seeds[: len(drawn[0][value])].T, axis=0),
-            )
+            value: mean_over_seeds([of[value][0] for of in whole], [of[value] for of in drawn], seeds)
             for value in whole[0]
         }
     mean, around = found[reference][compared]
     return {
         name: Scored(
-            {value: (number, interval(resampled)) for value, (number, resampled) in values.items()},
+            {value: (number, possible(value, interval(resampled))) for value, (number, resampled) in values.items()},
             None if name == reference else (values[compared][0] - mean, interval(values[compared][1] - around)),
         )
         for name, values in found.items()
     }
+
+
+def mean_over_seeds(whole: Sequence[float], drawn: Sequence[np.ndarray], seeds: np.ndarray) -> tuple[float, np.ndarray]:
+    """Return a score's mean over the seeds and what it may have been, (rounds,).
+
+    `whole` are the scores of the images as they are, one a seed, `drawn` the same in each resample of the images,
+    (rounds,) each, `seeds` from `seed_part`.
+    """
+    around = np.mean(drawn, axis=0)
+    return float(np.mean(whole)), around + seeds[: len(around)] @ np.asarray(whole)
+
+
+def possible(name: str, ends: Interval | None) -> Interval | None:
+    """Return an interval of a score without what the score cannot be."""
+    highest = np.inf if name in ABOVE_ONE else 1.0
+    return ends and [min(max(end, 0.0), highest) for end in ends]
+
+
+def covered(seeds: int) -> str:
+    """Return in a sentence what the intervals of a table with so many seeds a row know of."""
+    if seeds == 1:
+        return (
+            "Intervals: 95 %, over the test images alone; what another seed would change they do not know, so that no "
+            "difference is bold."
+        )
+    return f"Intervals: 95 %, over test images and seeds (Student's t of {seeds})."
 
 
 def measured(

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from defectdistill.evaluation.ablation import Images, Scored, Trained, score_rows
+from defectdistill.evaluation.ablation import Images, Scored, Trained, covered, score_rows
 from defectdistill.evaluation.bootstrap import Estimate
 from defectdistill.evaluation.comparison import BESIDE, TEACHER, Answers, Table, confused, verdict
 from defectdistill.evaluation.paper_table import Line, numbers_of, write_paper_table
@@ -73,11 +73,13 @@ def line_of(row: Mapping[str, str], scored: Scored, said: Answers, table: Table,
     """Return a line of the table."""
     beside: dict[str, Estimate] = {name: (value, None) for name, value in said.beside.items() if name in table.columns}
     paper = numbers_of(row, table.columns)
-    return Line(row["row"], row["words"], len(images.labels), scored.values | beside, paper, scored.difference)
+    values, seeds = scored.values | beside, len(said.probs)  # of the teacher one, whatever the rows have
+    return Line(row["row"], row["words"], len(images.labels), values, paper, scored.difference, seeds)
 
 
 def describe(summary: Mapping[str, Any], images: Images, seeds: int) -> str:
     """Return on what the table rests, in a sentence or two."""
     learned = sum(summary["counts"]["train"].values())
     source = "drawn by a program" if summary["synthetic"] else "photographed"
-    return f"{learned} images to learn from, {len(images.labels)} to test, {source}; seeds a row: {seeds}."
+    rests = f"{learned} images to learn from, {len(images.labels)} to test, {source}; seeds a row: {seeds}"
+    return f"{rests}. {covered(seeds)}"

@@ -11,7 +11,8 @@ import numpy as np
 
 from defectdistill.data.tables import write_table
 from defectdistill.evaluation import plot_style as style
-from defectdistill.evaluation.bootstrap import Estimate, interval, resample
+from defectdistill.evaluation.ablation import mean_over_seeds, possible
+from defectdistill.evaluation.bootstrap import Estimate, interval, resample, seed_part
 from defectdistill.evaluation.mask_scores import mask_scores
 from defectdistill.evaluation.paper_table import ends, flat, written
 from defectdistill.evaluation.report_words import number, signed
@@ -33,8 +34,8 @@ class Network:
 class Experiment:
     """A row: the paper's `words`, the two networks, and by the names of SIDES the scores (an estimate by name).
 
-    `difference` is distilled − alone, `paper` what the paper gives: mean Dice by side, and `student_` and `teacher_`
-    `parameters` (millions) and `fps`.
+    `difference` is distilled − alone, either side trained `trainings` times or more; `paper` what the paper gives: mean
+    Dice by side, and `student_` and `teacher_` `parameters` (millions) and `fps`.
     """
 
     words: str
@@ -42,7 +43,14 @@ class Experiment:
     teacher: Network
     scores: Mapping[str, Mapping[str, Estimate]]
     difference: Estimate
+    trainings: int
     paper: Mapping[str, float]
+
+    @property
+    def stands_out(self) -> bool:
+        """Whether the difference is outside the noise of images and seeds, which one training cannot tell."""
+        ends = self.difference[1]
+        return self.trainings > 1 and ends is not None and not ends[0] <= 0 <= ends[1]
 
     @property
     def ours(self) -> str:
@@ -55,23 +63,21 @@ def estimates(
 ) -> tuple[dict[str, dict[str, Estimate]], Estimate]:
     """Return the scores of every side, a mean over its trainings, and distilled − alone, with 95 % intervals.
 
-    `counts` is {side: (trainings, N, K + 1, 3)} as from `pixel_counts`. Images are drawn by group and trainings with
-    replacement, each independently (see `ablation`); with one training a side, images alone.
+    `counts` is {side: (trainings, N, K + 1, 3)} as from `pixel_counts`. The intervals are those of `ablation`: images
+    drawn by group, and the trainings of each side independently; with one training a side, images alone.
     """
-    weights, rng = resample(groups, rounds, seed), np.random.default_rng(seed + 1)
-    found, drawn = {}, {}
-    for side, trainings in counts.items():
-        chances = rng.multinomial(len(trainings), [1 / len(trainings)] * len(trainings), len(weights)).T
+    weights, found, drawn = resample(groups, rounds, seed), {}, {}
+    for place, (side, trainings) in enumerate(counts.items(), start=1):
         each = [mask_scores(of, classes, weights) for of in trainings]
         once = [mask_scores(of, classes, np.ones((1, len(groups)))) for of in trainings]
-        drawn[side] = {
-            name: sum(chance * of[name] for chance, of in zip(chances, each, strict=True)) / len(trainings)
-            for name in each[0]
+        seeds = seed_part(len(trainings), len(weights), seed + place)
+        both = {
+            name: mean_over_seeds([of[name][0] for of in once], [of[name] for of in each], seeds) for name in once[0]
         }
-        means = {name: float(np.mean([of[name][0] for of in once])) for name in once[0]}
+        drawn[side] = {name: around for name, (_, around) in both.items()}
         found[side] = {
-            name: (mean, interval(drawn[side][name]) if len(weights) else None)
-            for name, mean in means.items()
+            name: (mean, possible(name, interval(around)) if len(weights) else None)
+            for name, (mean, around) in both.items()
             if np.isfinite(mean)
         }
     change = found["distilled"]["mean_dice"][0] - found["alone"]["mean_dice"][0]
@@ -105,7 +111,7 @@ def write_csv(path: Path, rows: Sequence[Experiment], classes: Sequence[str]) ->
 
 
 def markdown(rows: Sequence[Experiment], classes: Sequence[str], title: str, note: str) -> str:
-    """Return both tables as Markdown: bold is a difference whose interval does not hold zero, and nothing else."""
+    """Return both tables as Markdown: bold is a difference outside the noise, and nothing else."""
     heads = [f"{words}{end}" for words in SIDES.values() for end in ("", ", paper")]
     text = [f"**{title}**", "", "| Student ← teacher: paper | here | " + " | ".join(heads) + " | Gain |"]
     text.append("|---|---|" + "---:|" * (len(heads) + 1))
@@ -114,8 +120,7 @@ def markdown(rows: Sequence[Experiment], classes: Sequence[str], title: str, not
         for side in SIDES:
             cells += [written(row.scores[side].get("mean_dice")), number(row.paper.get(side))]
         gain = f"{signed(row.difference[0])} {ends(row.difference[1])}".strip()
-        outside = row.difference[1] is not None and not row.difference[1][0] <= 0 <= row.difference[1][1]
-        cells.append(f"**{gain}**" if outside else gain)
+        cells.append(f"**{gain}**" if row.stands_out else gain)
         text.append(f"| {row.words} | {row.ours} | " + " | ".join(cells) + " |")
     return "\n".join([*text, "", note, "", *sizes(rows), "", *per_class(rows, classes), ""])
 

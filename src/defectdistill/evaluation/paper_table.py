@@ -28,7 +28,7 @@ class Line:
     """A row of the table: its name and words, on how many test `images` it rests, `ours` and the `paper`'s values by
     column, and how the column that is drawn differs.
 
-    `difference` (with its interval) is ours, from the row that it is compared with.
+    `difference` (with its interval) is ours, from the row that it is compared with; `seeds` of the row are behind it.
     """
 
     name: str
@@ -37,12 +37,16 @@ class Line:
     ours: Mapping[str, Estimate]
     paper: Mapping[str, float] = field(default_factory=dict)
     difference: Estimate | None = None
+    seeds: int = 1
 
     @property
     def stands_out(self) -> bool:
-        """Whether the difference is outside the noise: its interval does not hold 0."""
+        """Whether the difference is outside the noise of images and seeds: its interval does not hold 0.
+
+        One seed cannot tell: another might make as much of a difference.
+        """
         ends = self.difference and self.difference[1]
-        return ends is not None and not ends[0] <= 0 <= ends[1]
+        return self.seeds > 1 and ends is not None and not ends[0] <= 0 <= ends[1]
 
 
 def numbers_of(row: Mapping[str, str], columns: Iterable[str] = WORDS) -> dict[str, float]:
