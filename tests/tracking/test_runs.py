@@ -2,12 +2,15 @@ import json
 import os
 import sqlite3
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 from tracking_cases import client, stored
 
+from defectdistill.tracking.git_state import git_state
 from defectdistill.tracking.runs import experiment_run, log_results, stage_run
+from defectdistill.tracking.sender import send_left
 from defectdistill.tracking.store import tracking_uri
 
 
@@ -176,3 +179,44 @@ def test_a_name_that_is_not_utf_8_is_noted_escaped_however_git_prints_it(store, 
         pass
     noted = stored(store, run.key).data.tags["git.changed"]
     assert noted == ('?? "Pr\\374fung.txt"' if quoted == "true" else r"?? Pr\xfcfung.txt")
+
+
+def test_a_file_that_was_changed_elsewhere_in_the_repository_counts(tmp_path, monkeypatch):
+    def git(*arguments):
+        subprocess.run(["git", "-c", "user.name=a", "-c", "user.email=a@b.c", *arguments], cwd=tmp_path, check=True)
+
+    below = tmp_path / "pipelines/cable_paper/run"
+    for folder in ("src", "pipelines/cable_paper/run"):
+        (tmp_path / folder).mkdir(parents=True)
+        (tmp_path / folder / "file.py").write_text("1")
+    git("init", "-q")
+    git("add", ".")
+    git("commit", "-q", "-m", "first")
+    for name in ("dvc.lock", "pipelines/cable_paper/dvc.lock", "pipelines/cable_paper/run/dvc.lock"):
+        (tmp_path / name).write_text("a run writes it")
+    monkeypatch.chdir(below)
+    assert git_state()[1] == []
+    (tmp_path / "src/file.py").write_text("2")
+    assert git_state()[1] == [" M src/file.py"]
+
+
+def test_an_experiment_is_not_linked_to_the_export_of_the_one_before(store):
+    """`evaluate` runs before `export`: what lies there is of an earlier experiment."""
+    for stage in ("distill", "export"):
+        with stage_run(stage, {}):
+            pass
+    with experiment_run({}) as run:
+        pass
+    links = {name for name in stored(store, run.key).data.tags if name.startswith("stage/")}
+    assert links == {"stage/distill"}
+
+
+def test_an_mlflow_that_cannot_be_imported_keeps_what_was_measured(store, monkeypatch, capsys):
+    monkeypatch.setitem(sys.modules, "mlflow", None)
+    with stage_run("prepare", {}) as run:
+        run.log_metrics({"images": 3})
+    assert "did not take everything" in capsys.readouterr().err
+    monkeypatch.undo()
+    monkeypatch.setenv("DVC_ROOT", str(store))
+    assert send_left()[0] == 1
+    assert stored(store, run.key).data.metrics == {"images": 3}

@@ -82,6 +82,20 @@ def test_the_first_lesson_trains_the_trunk_by_the_hint_alone(folder):
     assert first.monitor == ("val_hint", "min")
 
 
+def test_the_lessons_of_one_run_are_tracked_under_names_of_their_own(folder):
+    """Both count their epochs from 0: under one name the second's first epochs would be taken for known."""
+    _, (first, second) = course(folder)
+    rows = []
+    for lesson in (first, second):
+        give(folder, lesson, "work", rows.append, epochs=2)
+    hinted = [row for row in rows if "hint/train_loss" in row]
+    assert [row["epoch"] for row in hinted] == [0, 1, 2, 3]
+    assert all(name == "epoch" or name.startswith("hint/") for row in hinted for name in row)
+    own = [row for row in rows if "train_loss" in row]
+    assert [row["epoch"] for row in own] == [0, 1]
+    assert len(hinted) + len(own) == len(rows)
+
+
 @pytest.mark.parametrize("held", [True, False])
 def test_the_second_lesson_holds_what_was_hinted_or_trains_everything(folder, held):
     network, (first, second) = course(folder, hold_hinted=held)
@@ -104,7 +118,7 @@ def test_a_lesson_lays_its_images_anew_where_the_params_say_so(folder, kind):
             lesson = course(folder, hint_epochs=1 if kind == "hint" else 0)[1][0]
         rows = []
         give(folder, lesson, f"{kind}-{dihedral}", rows.append, dihedral=dihedral, epochs=1)
-        return rows[0]["train_loss"]
+        return rows[0]["hint/train_loss" if kind == "hint" else "train_loss"]
 
     assert losses(True) != losses(False)
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from defectdistill.training import once
+from defectdistill.training import compute, once
 from defectdistill.training.once import train_once
 
 OUTPUTS = ("models/teacher", "metrics/runs/teacher.json")
@@ -75,12 +75,15 @@ def test_a_finished_training_that_is_forced_is_trained_again_under_a_new_run(roo
     assert not (log[1].folder / "resume.ckpt").exists()
 
 
-@pytest.mark.parametrize("change", ["settings", "stage", "content", "name", "code"])
+@pytest.mark.parametrize("change", ["settings", "stage", "content", "name", "code", "precision"])
 def test_what_differs_is_another_training(root, monkeypatch, tmp_path_factory, change):
+    monkeypatch.setattr(compute, "has_fast_bf16", lambda accelerator: True)
     log = []
     start(log)
     for name in ("models", "metrics"):
         os.rename(name, f"old-{name}")
+    if change == "precision":  # what auto comes to on another machine
+        monkeypatch.setattr(compute, "has_fast_bf16", lambda accelerator: False)
     if change == "content":
         Path("data/images.npy").write_bytes(b"imageS")
     if change == "name":

@@ -2,16 +2,19 @@
 
 import subprocess
 
+EVERYTHING = (":/", ":(top,exclude,glob)**/dvc.lock")  # whatever folder git is asked in
+
 
 def git_state() -> tuple[str | None, list[str]]:
-    """Return the commit checked out here and the files that differ from it, as `git status` lists them.
+    """Return the commit checked out here and the files of the whole repository that differ from it, by `git status`.
 
-    Files that git does not track count; dvc.lock does not, since a run writes it. (None, []) outside of a repository.
+    A stage may stand in a folder below. Files that git does not track count; a dvc.lock does not, since a run writes
+    it. (None, []) outside of a repository.
     """
     commit = git("rev-parse", "HEAD")
     if commit is None:
         return None, []
-    return commit.strip(), (git("status", "--porcelain", "--", ".", ":(exclude)dvc.lock") or "").splitlines()
+    return commit.strip(), (git("status", "--porcelain", "--", *EVERYTHING) or "").splitlines()
 
 
 def git(*arguments: str) -> str | None:

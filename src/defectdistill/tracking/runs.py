@@ -21,6 +21,7 @@ from defectdistill.tracking.sender import Sender
 from defectdistill.tracking.store import EXPERIMENT, ROWS, STAGES
 
 RUN_FOLDER = Path("metrics/runs")
+LATER = ("evaluate", "export")  # stages of which only an earlier experiment can have left a run by then
 PER_CLASS = re.compile(r"/(f1|recall|precision|auc|confidence|entropy|dice|iou)/")
 
 
@@ -103,7 +104,8 @@ def experiment_run(params: dict[str, Any], required: bool = False) -> Iterator[R
     with open_run(EXPERIMENT, experiment_name(), "evaluate", required) as run:
         run.log_params(params)
         links = {path.stem: json.loads(path.read_text())["run"] for path in sorted(RUN_FOLDER.glob("*.json"))}
-        links.pop("evaluate", None)
+        for later in LATER:
+            links.pop(later, None)
         run.log(links=links)
         yield run
         write_link("evaluate", run)

@@ -32,17 +32,18 @@ class Sender(threading.Thread):
 
     def run(self) -> None:
         """Send until the journal is closed and sent, or the process ends."""
-        import mlflow  # noqa: F401 - seconds that are no server's fault
-
-        self.imported.set()
         while True:
             last = self.closing  # whatever was written before `closing` is sent in this round
             try:
+                import mlflow  # noqa: F401 - seconds that are no server's fault
+
+                self.imported.set()
                 self.send()
                 self.error = self.failing_since = None
             except Exception as error:  # a store may fail in any way: what was not sent is kept
                 self.error = error
                 self.failing_since = self.failing_since or time.monotonic()
+            self.imported.set()  # or it cannot be: nobody has to wait for it
             self.answered.set()
             if last:
                 return

@@ -57,6 +57,14 @@ def choose_accelerator(accelerator: str) -> str:
     return accelerator
 
 
+def resolved(accelerator: str, precision: str) -> tuple[str, str]:
+    """Return what accelerator and precision come to here, 'auto' resolved; raises as `choose_accelerator`."""
+    chosen = choose_accelerator(accelerator)
+    if precision == "auto":
+        precision = "bf16" if has_fast_bf16(chosen) else "fp32"
+    return chosen, precision
+
+
 def keep_memory() -> None:
     """Let glibc keep what it frees instead of giving it back to the system and asking again in every step.
 
@@ -78,9 +86,7 @@ def set_up(threads: int, accelerator: str, precision: str, devices: int = 1, nod
     """
     keep_memory()
     torch.set_num_threads(threads)
-    chosen = choose_accelerator(accelerator)
-    if precision == "auto":
-        precision = "bf16" if has_fast_bf16(chosen) else "fp32"
+    chosen, precision = resolved(accelerator, precision)
     if "TORCHELASTIC_RUN_ID" in os.environ:
         devices = int(os.environ["LOCAL_WORLD_SIZE"])
         nodes = int(os.environ["WORLD_SIZE"]) // devices

@@ -59,6 +59,13 @@ class Lesson:
             monitor=self.monitor or self.task.monitor,
             folder=folder / self.name,
             history=metrics / f"{self.name or 'history'}.csv",
-            on_epoch=on_epoch,
+            on_epoch=lambda row: on_epoch(self.named(row)),
             **limits | ({"epochs": self.epochs} if self.epochs else {}),
         )
+
+    def named(self, row: dict[str, float]) -> dict[str, float]:
+        """Return a row of the history as it is tracked: beside the lessons of one run it needs a name, `hint/val_loss`.
+
+        Each lesson counts its epochs from 0, and a run has one value of a metric in an epoch.
+        """
+        return {f"{self.name}/{key}" if self.name and key != "epoch" else key: value for key, value in row.items()}

@@ -27,6 +27,7 @@ from defectdistill.files import digest, replacing
 from defectdistill.places import scratch
 from defectdistill.processes import is_main_process
 from defectdistill.stage import acquire
+from defectdistill.training.compute import resolved
 
 RESULT_LIFE = 3600.0  # seconds that a result waits for experiments that were queued beside it
 CHECKPOINT_LIFE = 14 * 24 * 3600.0  # seconds after which a training that nobody went on with is given up
@@ -86,6 +87,8 @@ def key_of(stage: str, settings: dict[str, Any], inputs: Iterable[Path]) -> str:
         "settings": settings,
         "inputs": digest(inputs),
         "code": digest([*code, *sorted((CHECKOUT / "stages").glob("*.py"))], CHECKOUT),
+        # What auto comes to: a checkpoint of another machine's precision would go on as something that was never set.
+        "machine": resolved(settings.get("compute.accelerator", "auto"), settings.get("compute.precision", "auto")),
         "libraries": [torch.__version__, lightning.__version__],
     }
     return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
