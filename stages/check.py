@@ -1,4 +1,4 @@
-"""Validate params.yaml before anything runs: keys, types, ranges, and that student and teacher share the levels.
+"""Validate params.yaml before anything runs: keys, types, ranges, and that the networks fit images and levels.
 
 `check.py TASK …` names the tasks of students that its pipeline can finish; none named: classification.
 """
@@ -8,6 +8,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "src"))
 
+from defectdistill.models.image_size import check_image_size
 from defectdistill.models.resunet import build_resunet
 from defectdistill.models.students import build_student
 from defectdistill.models.taps import select_taps
@@ -26,17 +27,18 @@ def offline(weights: str) -> str:
     return "none" if weights == "imagenet" else weights
 
 
-def check_levels(network: Section, strides: list[int], owner: str) -> None:
-    """Build what section `student` or `teacher` describes; raises ValueError where it lacks one of `strides`."""
-    weights = offline(network.weights)
-    if hasattr(network, "arch"):
-        taps = build_student(network.arch, 2, weights).taps()
-    elif hasattr(network, "width"):
-        taps = build_unet3plus(network.encoder, network.width, 1, weights).taps
+def check_network(section: Section, name: str, strides: list[int], side: int) -> None:
+    """Build what section `name` describes; raises ValueError where it lacks a stride, or does not take such images."""
+    weights, key = offline(section.weights), "arch" if hasattr(section, "arch") else "encoder"
+    if key == "arch":
+        network = build_student(section.arch, 2, weights)
+    elif hasattr(section, "width"):
+        network = build_unet3plus(section.encoder, section.width, 1, weights)
     else:
-        taps = build_resunet(network.encoder, 1, network.global_context, network.feature_fusion, weights).taps
-    by_stride = taps if isinstance(taps, dict) else {tap.stride: tap for tap in taps}
-    select_taps(by_stride, strides, f"the {owner} {getattr(network, 'arch', None) or network.encoder!r}")
+        network = build_resunet(section.encoder, 1, section.global_context, section.feature_fusion, weights)
+    owner = f"{name}.{key} = {getattr(section, key)!r}"
+    select_taps(network.taps() if key == "arch" else {tap.stride: tap for tap in network.taps}, strides, owner)
+    check_image_size(network, side, owner)
 
 
 def main() -> None:
@@ -44,8 +46,9 @@ def main() -> None:
     params = load_params()
     params.require_task(FINISHED)
     choose_accelerator(params.compute.accelerator)
-    check_levels(params.student, params.distill.levels, "student")
-    check_levels(params.teacher, params.freeze.levels, "teacher's encoder")
+    side, hinted = params.prepare.image_size, [params.distill.hint_level] * bool(params.distill.hint_epochs)
+    check_network(params.student, "student", params.distill.levels + hinted, side)
+    check_network(params.teacher, "teacher", params.freeze.levels, side)
     output = Path(*OUTPUTS)
     output.parent.mkdir(parents=True, exist_ok=True)
     output.write_text("params.yaml is valid\n")

@@ -191,11 +191,17 @@ def of_a_classifier(folder, **changes):
     return changed(folder, **{"teacher": CLASSIFIER} | changes)
 
 
-@pytest.mark.parametrize("method", ["feature_fusion", "hint", "relational", "soft_targets", "masks", "none"])
+@pytest.mark.parametrize("method", ["feature_fusion", "hint", "relational", "soft_targets", "none"])
 def test_a_classifier_may_teach_what_needs_no_map(tmp_path, method):
     params = load_params(of_a_classifier(tmp_path, distill__method=method, prepare__masks="none"))
     assert params.teacher.arch == "resnet18"
     assert params.flat()["teacher.network"] == "classifier"
+
+
+def test_the_method_masks_needs_masks(tmp_path):
+    assert load_params(of_a_classifier(tmp_path, distill__method="masks")).distill.parts() == {"masks"}
+    with pytest.raises(ParamsError, match=r"distill\.method = masks learns from masks, and prepare\.masks is none"):
+        load_params(of_a_classifier(tmp_path, distill__method="masks", prepare__masks="none"))
 
 
 @pytest.mark.parametrize("method", ["class_map", "channelwise", "combined"])
@@ -221,6 +227,20 @@ def test_a_pipeline_can_finish_the_task_of_its_students_and_refuses_any_other(pa
     params = params.model_copy(update={"student": params.student.model_copy(update={"task": other})})
     with pytest.raises(ParamsError, match=rf"student\.task = {other}: this pipeline .* {other} runs in .*pipelines/"):
         params.require_task(finished)
+
+
+def test_a_pipeline_that_compares_masks_needs_a_teacher_that_marks_each_class(tmp_path):
+    def params_with(teacher):
+        return load_params(changed(tmp_path, student=SEGMENTER, teacher=teacher, distill__method="hint"))
+
+    unet3plus = load_params(SHIPPED).teacher.model_dump()
+    resunet = {key: value for key, value in SEGMENTER.items() if key not in ("task", "dihedral")}
+    for fitting in (unet3plus, resunet | {"network": "resunet"}):
+        params_with(fitting).require_task(["segmentation"])
+    for unfit in (CLASSIFIER, unet3plus | {"target": "binary", "loss": "ce"}):
+        message = rf"teacher\.network = {unfit['network']}.*masks of each class.*: choose .*resunet"
+        with pytest.raises(ParamsError, match=message):
+            params_with(unfit).require_task(["segmentation"])
 
 
 def test_the_stage_check_refuses_such_a_task_before_anything_is_trained(tmp_path):

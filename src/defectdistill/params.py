@@ -85,11 +85,16 @@ class Params(sections.Section):
 
     @model_validator(mode="after")
     def has_masks_to_learn_from(self) -> "Params":
-        """A segmentation network learns from masks."""
+        """A segmentation network learns from masks, and so does the method of that name."""
         if self.prepare.masks == "none" and self.teacher.network != "classifier":
             raise ValueError(
                 f"teacher.network = {self.teacher.network} learns from masks, and prepare.masks is none: choose "
                 "teacher.network: classifier, or another prepare.masks"
+            )
+        if self.prepare.masks == "none" and self.distill.method == "masks":
+            raise ValueError(
+                "distill.method = masks learns from masks, and prepare.masks is none: choose another method, or "
+                "another prepare.masks"
             )
         if self.prepare.masks == "none" and self.student.task == "segmentation":
             raise ValueError("student.task = segmentation learns from masks: choose another prepare.masks than none")
@@ -122,12 +127,18 @@ class Params(sections.Section):
         return self
 
     def require_task(self, finished: Sequence[str]) -> None:
-        """Raise ParamsError where the students' task is not among those that a pipeline's stages can finish."""
+        """Raise ParamsError where the students' task is not among those that a pipeline's stages can finish, or the
+        teacher has no masks to compare with those of students that segment."""
         task = self.student.task
         if task not in finished:
             raise ParamsError(
                 f"student.task = {task}: this pipeline can only finish {' or '.join(finished)}; {task} runs in "
                 f"{RUNS_IN[task]}"
+            )
+        if task == "segmentation" and not {"maps", "scores"} <= self.teacher.says(class_maps=True):
+            raise ParamsError(
+                f"teacher.network = {self.teacher.network} as it is set: this pipeline compares the teacher's masks of "
+                "each class with the student's: choose unet3plus with teacher.target: classes, or resunet"
             )
 
     def flat(self, *names: str) -> dict[str, Any]:

@@ -6,6 +6,7 @@ from defectdistill import checkpoint
 from defectdistill.evaluation import dice_rows
 from defectdistill.models.resunet import ResUNet, resunet_config
 from defectdistill.models.segmenter import Segmenter
+from defectdistill.models.unet3plus import UNet3Plus, unet3plus_config
 
 PLAIN = {"encoder": "tu-test_convnext", "global_context": False, "feature_fusion": False}
 ROW = {"words": "T ← B", "alone_models": "plain-*", "distilled_models": "plain-1", "teacher_models": "with_context"}
@@ -54,3 +55,11 @@ def test_every_network_is_loaded_once_and_measured_once_a_kind(trained, monkeypa
         assert (maps == Segmenter.load(folder).label_maps(images)).all()
         own = sum(value.numel() for value in Segmenter.load(folder).network.parameters())
         assert (networks[folder].parameters, networks[folder].speed) == (own, 5.0)
+
+
+def test_a_unet3plus_has_a_name_too(tmp_path, monkeypatch):
+    config = unet3plus_config("plain", 2, ["a", "b"], 32, "pad")
+    checkpoint.save(tmp_path, UNet3Plus(width=2, out_channels=2).state_dict(), config)
+    monkeypatch.setattr(dice_rows, "frames_per_second", lambda networks, side, device: dict.fromkeys(networks, 5.0))
+    _, networks = dice_rows.ask([tmp_path], np.zeros((1, 32, 32, 3), np.uint8), 2, torch.device("cpu"))
+    assert networks[tmp_path].name == "U-Net3+ plain, width 2"

@@ -9,7 +9,7 @@ from tqdm import tqdm
 
 from defectdistill.evaluation.dice_table import SIDES, Network
 from defectdistill.evaluation.speed import frames_per_second
-from defectdistill.models.resunet import name_of
+from defectdistill.model_forms import ResUNet, UNet3Plus
 from defectdistill.models.segmenter import Segmenter, load_segmentation
 
 
@@ -27,6 +27,14 @@ def folders_of(row: Mapping[str, str]) -> dict[str, list[Path]]:
     return folders
 
 
+def name_of(config: UNet3Plus | ResUNet) -> str:
+    """Return a network in words, `convnext_tiny+GC+FF` or `U-Net3+ plain, width 16`, from its model.json."""
+    if isinstance(config, UNet3Plus):
+        return f"U-Net3+ {config.unet3plus.encoder.removeprefix('tu-')}, width {config.unet3plus.width}"
+    built = config.resunet
+    return built.encoder.removeprefix("tu-") + "+GC" * built.global_context + "+FF" * built.feature_fusion
+
+
 def ask(
     folders: Iterable[Path], images: np.ndarray, batch_size: int, device: torch.device
 ) -> tuple[dict[Path, np.ndarray], dict[Path, Network]]:
@@ -37,7 +45,7 @@ def ask(
     for folder in tqdm(sorted(folders), disable=None):
         network, config = load_segmentation(folder)
         found[folder] = Segmenter(network, config.channels, batch_size).label_maps(images)
-        names[folder] = name_of(config.resunet)
+        names[folder] = name_of(config)
         kinds[names[folder]] = network
     speeds = frames_per_second(kinds, images.shape[1], device)
     sizes = {name: sum(parameter.numel() for parameter in network.parameters()) for name, network in kinds.items()}

@@ -165,9 +165,3 @@ def resunet_config(settings: Mapping[str, Any], channels: list[str], size: int, 
         "channels": channels,
         "preprocessing": {"size": size, "resize": resize_mode, "normalise": "imagenet"},
     }
-
-
-def name_of(built: Any) -> str:
-    """Return a ResUNet in words, `convnext_tiny+GC+FF`, from what builds it (with the names of its keywords)."""
-    more = "+GC" * built.global_context + "+FF" * built.feature_fusion
-    return built.encoder.removeprefix("tu-") + more

@@ -63,6 +63,6 @@ def select_taps(taps: dict[int, Tap], strides: list[int], owner: str) -> dict[in
         known = ", ".join(map(str, taps)) or "none"
         raise ValueError(
             f"{owner} has no feature level of stride {missing}: it has {known}. "
-            "Choose distill.levels and freeze.levels among those that teacher and student share."
+            "Choose distill.levels, distill.hint_level and freeze.levels among those that teacher and student share."
         )
     return {stride: taps[stride] for stride in strides}
