@@ -39,7 +39,7 @@ crossval: install  ## train on every fold (FOLDS=5) and seed (SEEDS="0 1 2"), th
 		dvc exp run --queue -S prepare.folds=$(FOLDS) -S prepare.fold=$$fold -S student.seed=$$seed || exit 1; \
 	done; done
 	dvc exp run --run-all
-	defectdistill summary
+	defectdistill summary --complete
 
 predict-demo: install  ## after make repro: predict pictures that no stage has seen, and say which page to open
 	@test -f models/student/model.json || { echo "there is no models/student yet: run make repro first" >&2; exit 1; }

@@ -4,11 +4,14 @@ import csv
 
 import pytest
 
-from defectdistill.summary import summary
+from defectdistill.summary import missing_folds, summary
 from defectdistill.tracking.runs import experiment_run
 
 PARAMS = {"prepare.val_fraction": 0.15, "prepare.test_fraction": 0.15, "prepare.folds": 5, "prepare.seed": 0,
           "student.seed": 0, "teacher.seed": 0, "augment.seed": 0, "evaluate.seed": 0}  # fmt: skip
+
+
+SAME = "on the same test photographs each time; others may say otherwise"
 
 
 @pytest.fixture
@@ -20,12 +23,12 @@ def store(tmp_path, monkeypatch):
     return tmp_path
 
 
-def run(student, baseline, raw="a" * 64, **changes):
+def run(student, baseline, raw="a" * 64, tags=None, **changes):
     params = PARAMS | {name.replace("__", "."): value for name, value in changes.items()}
     with experiment_run(params, False) as logged:
         logged.log_metrics({"test/macro_f1": student, "baseline/test/macro_f1": baseline})
         if raw:
-            logged.set_tags({"raw/sha256": raw})
+            logged.set_tags({"raw/sha256": raw} | (tags or {}))
 
 
 def test_folds_and_seeds_of_equal_settings_are_one_group(store):
@@ -74,7 +77,7 @@ def test_runs_on_a_test_split_that_is_given_share_it_whatever_the_seed(store):
     lines = list(summary("test/macro_f1", store / "summary"))
     # A plain paired t over three seeds, 0.2 ± 4.303 · 0.1 / √3: not corrected for what splits share.
     (line,) = [line for line in lines if "difference" in line]
-    assert line == "  difference +0.200, 95 % interval -0.048 to +0.448, p = 0.0742, over 3 seeds"
+    assert line == "  difference +0.200, 95 % interval -0.048 to +0.448, p = 0.0742, over 3 seeds, " + SAME
     with (store / "summary/trainings.csv").open() as file:
         rows = list(csv.DictReader(file))
     assert {row["split"] for row in rows} == {"the given test split"}
@@ -87,3 +90,42 @@ def test_nothing_to_compare_says_what_to_run(store):
         list(summary("test/macro_f1", store / "summary"))
     with pytest.raises(ValueError, match="'test/accuracy' of both models"):
         list(summary("test/accuracy", store / "summary"))
+
+
+def test_folds_that_are_missing_are_named(store):
+    for fold in (0, 2, 3):
+        run(0.9, 0.8, prepare__fold=fold)
+    run(0.9, 0.7, prepare__fold=0, distill__beta=0.9)  # of this one all others failed
+    lines = [line for line in summary("test/macro_f1", store / "summary") if "these are missing" in line]
+    assert lines == missing_folds("test/macro_f1")
+    assert [line.partition("missing: ")[2] for line in lines] == ["1, 4", "1, 2, 3, 4"]
+    assert "prepare seed 0, augment seed 0, teacher seed 0, student seed 0" in lines[0]
+    for fold in (1, 4):
+        run(0.9, 0.8, prepare__fold=fold)
+    assert len(missing_folds("test/macro_f1")) == 1
+
+
+def test_runs_of_other_code_are_named(store):
+    def of(commit, changed):
+        return {"mlflow.source.git.commit": commit * 40, "git.changed": changed}
+
+    for fold, tags in enumerate([of("a", " M params.yaml"), of("a", ""), of("a", "")]):
+        run(0.9 + fold / 100, 0.8, prepare__fold=fold, tags=tags)
+    assert not [line for line in summary("test/macro_f1", store / "summary") if "warning" in line]
+    run(0.9, 0.8, prepare__fold=1, tags=of("b", ""))
+    run(0.9, 0.8, prepare__fold=2, tags=of("a", " M src/defectdistill/stage.py\n?? notes.txt"))
+    (line,) = [line for line in summary("test/macro_f1", store / "summary") if "warning" in line]
+    assert line == (
+        "  warning: the runs are of 2 commits (aaaaaaaaaaaa, bbbbbbbbbbbb) and 1 of them ran changed code: a "
+        "difference may come from the code"
+    )
+
+
+def test_equal_differences_over_seeds_have_no_interval_and_say_on_what_they_rest(store):
+    for seed in range(3):
+        run(12 / 17, 11 / 17, student__seed=seed, prepare__folds=0, tags={"data/test_images": "17"})
+    (line,) = [line for line in summary("test/macro_f1", store / "summary") if line.startswith("  difference")]
+    assert line == (
+        "  difference +0.059, the same each time: no interval, over 3 seeds, on the same 17 test photographs each "
+        "time; others may say otherwise"
+    )

@@ -54,12 +54,15 @@ def register() -> None:
 def summary(
     metric: Annotated[str, typer.Option(help="A score of the test split, such as test/accuracy.")] = "test/macro_f1",
     output: Annotated[Path, typer.Option(help="Folder for the table and the pictures.")] = Path("summary"),
+    complete: Annotated[bool, typer.Option("--complete", help="Exit with 1 where folds are missing.")] = False,
 ) -> None:
     """Compare student and baseline over folds and seeds: means, spread, and the paired difference."""
-    from defectdistill.summary import summary
+    from defectdistill.summary import missing_folds, summary
 
     for line in summary(metric, output):
         typer.echo(line)
+    if complete and missing_folds(metric):
+        raise typer.Exit(1)
 
 
 @app.command()

@@ -5,6 +5,8 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from defectdistill.data.tables import write_table
 from defectdistill.evaluation.repeated import Comparison, Training, compare, plot_trainings
 from defectdistill.tracking.store import EXPERIMENT, finished_runs, reader, tracking_uri
@@ -14,6 +16,7 @@ SEEDS = ("augment.seed", "teacher.seed", "student.seed")
 ELSEWHERE = ("evaluate.", "compute.threads")  # no training depends on the one, and hardly on the other
 PHOTOGRAPHS = "raw/sha256"  # the tag with the digest of what every split is made of
 SHOWN = 12  # digits of it
+CODE = ("src/", "stages/")  # files in which a change may change a result
 COLUMNS = ("settings", "split", "seed", "student", "baseline", "run")
 
 
@@ -22,10 +25,10 @@ def summary(metric: str, output: Path) -> Iterator[str]:
 
     A group are complete runs of the same photographs that differ in fold and seeds alone and are more than one; of runs
     with the same fold and seeds the last counts. Runs that do not say of which photographs they are stand by
-    themselves. Writes `trainings.csv` and a picture for each group into `output`. Raises ValueError
-    where no group is found.
+    themselves. Folds that are missing are named. Writes `trainings.csv` and a picture for each group into `output`.
+    Raises ValueError where no group is found.
     """
-    groups = grouped(metric)
+    groups = [(settings, runs) for settings, runs in grouped(metric) if len(runs) > 1]
     if not groups:
         raise ValueError(
             f"no two runs of the same photographs in {tracking_uri()} differ in fold or seed alone and have {metric!r} "
@@ -38,15 +41,19 @@ def summary(metric: str, output: Path) -> Iterator[str]:
         trainings = [training_of(run, metric) for run in runs]
         picture = plot_trainings(output / f"trainings_{number}.png", trainings, metric)
         own = ", ".join(f"{name}={value}" for name, value in sorted(settings.items()) if (name, value) not in shared)
-        yield from words(number, own, metric, compare(trainings, test_share(runs[0].data.params)), picture)
+        compared = compare(trainings, test_share(runs[0].data.params))
+        images = runs[0].data.tags.get("data/test_images", "")
+        yield from words(number, own, metric, compared, picture, f"{images} test photographs".strip())
+        yield from other_code(runs)
         for training, run in zip(trainings, runs, strict=True):
             rows.append((number, training.split, training.seed, training.student, training.baseline, run.info.run_id))
     write_table(output / "trainings.csv", COLUMNS, rows)
+    yield from missing_folds(metric)
     yield f"every training: {output / 'trainings.csv'}"
 
 
 def grouped(metric: str) -> list[tuple[dict[str, str], list[Any]]]:
-    """Return (settings, runs) of all groups of at least two runs, the largest first."""
+    """Return (settings, runs) of all groups, the largest first; some are of a single run."""
     groups: dict[frozenset, dict[tuple, Any]] = defaultdict(dict)
     for run in finished_runs(reader(), EXPERIMENT):
         if {metric, f"baseline/{metric}"} <= set(run.data.metrics):
@@ -58,8 +65,33 @@ def grouped(metric: str) -> list[tuple[dict[str, str], list[Any]]]:
             }
             settings[PHOTOGRAPHS] = run.data.tags.get(PHOTOGRAPHS, "unknown")[:SHOWN]
             groups[frozenset(settings.items())][place] = run  # oldest first: a later one takes its place
-    found = [(dict(settings), list(runs.values())) for settings, runs in groups.items() if len(runs) > 1]
+    found = [(dict(settings), list(runs.values())) for settings, runs in groups.items()]
     return sorted(found, key=lambda group: (-len(group[1]), group[1][0].info.start_time))
+
+
+def missing_folds(metric: str) -> list[str]:
+    """Return a line for every group and seed of which there are some folds and not all: those that are missing."""
+    lines = []
+    for _, runs in grouped(metric):
+        found = defaultdict(set)
+        for params in (run.data.params for run in runs):
+            if int(params.get("prepare.folds", 0)) and params.get("prepare.protocol") != "given":
+                found[listed(params, SPLITS[1:] + SEEDS), int(params["prepare.folds"])].add(int(params["prepare.fold"]))
+        for (seeds, folds), there in sorted(found.items()):
+            if missing := sorted(set(range(folds)) - there):
+                lines.append(f"of {folds} folds ({seeds}) these are missing: {', '.join(map(str, missing))}")
+    return lines
+
+
+def other_code(runs: Iterable[Any]) -> Iterator[str]:
+    """Yield a warning where runs that are compared were not made by one and the same code, as far as their tags say."""
+    tags = [run.data.tags for run in runs]
+    commits = sorted({of["mlflow.source.git.commit"][:SHOWN] for of in tags if "mlflow.source.git.commit" in of})
+    changed = sum(any(line[3:].startswith(CODE) for line in of.get("git.changed", "").splitlines()) for of in tags)
+    facts = [f"the runs are of {len(commits)} commits ({', '.join(commits)})"] if len(commits) > 1 else []
+    facts += [f"{changed} of them ran changed code"] if changed else []
+    if facts:
+        yield f"  warning: {' and '.join(facts)}: a difference may come from the code"
 
 
 def training_of(run: Any, metric: str) -> Training:
@@ -89,13 +121,16 @@ def test_share(params: dict[str, str]) -> float:
     return test / (1 - test - val)
 
 
-def words(number: int, settings: str, metric: str, found: Comparison, picture: Path) -> Iterator[str]:
-    """Yield what a comparison says."""
+def words(number: int, settings: str, metric: str, found: Comparison, picture: Path, tested: str) -> Iterator[str]:
+    """Yield what a comparison says; `tested` are the test photographs, in words."""
     yield f"group {number}{f' ({settings})' if settings else ''}: {found.trainings} trainings, {metric}"
     for model, (mean, spread) in (("student", found.student), ("baseline", found.baseline)):
         yield f"  {model:<9} {mean:.3f}" + (f"  standard deviation {spread:.3f}" if found.units > 1 else "")
     line = f"  difference {found.difference:+.3f}"
-    if found.units > 1:
+    if np.isfinite(found.low):
         line += f", 95 % interval {found.low:+.3f} to {found.high:+.3f}, p = {found.p_value:.3g}"
-    yield f"{line}, over {found.units} {found.over}"
+    elif found.units > 1:
+        line += ", the same each time: no interval"
+    same = f", on the same {tested} each time; others may say otherwise" if found.over == "seeds" else ""
+    yield f"{line}, over {found.units} {found.over}{same}"
     yield f"  {picture}"

@@ -111,10 +111,11 @@ def test_the_worst_pair_counts_both_directions():
 @pytest.mark.parametrize(
     ("value", "ends", "words"),
     [
-        (0.005, [0.001, 0.009], "No: better − none, Test: +0.005"),
+        (0.001, [-0.005, 0.007], "No: better − none, Test: +0.001 (−0.01 to 0.01), within 0.8 points."),
         (-0.03, [-0.05, -0.01], "Yes: better − none, Test: −0.030 (−0.05 to −0.01), more than 0.8 points."),
-        (0.02, [-0.01, 0.05], "By the log's rule yes"),
-        (0.02, None, "By the log's rule yes"),
+        (0.0, [-0.02, 0.02], "It cannot be told: better − none, Test: 0.000 (−0.02 to 0.02); 0.8 points lie inside."),
+        (0.02, [0.001, 0.05], "It cannot be told"),
+        (0.02, None, "It cannot be told: better − none, Test: +0.020, without an interval."),
     ],
 )
 def test_a_question_is_answered_by_the_margin_and_the_interval(value, ends, words):

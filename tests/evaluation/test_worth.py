@@ -12,7 +12,7 @@ from defectdistill.evaluation.calibration import fit_temperature, scaled
 from defectdistill.evaluation.class_activation import activation_maps, pointing
 from defectdistill.evaluation.scores import classification_scores
 from defectdistill.evaluation.worth import Place, means, measured_student, measured_teacher, paired, test_share
-from defectdistill.evaluation.worth_table import write_worth
+from defectdistill.evaluation.worth_table import remark, write_worth
 from defectdistill.models.segmenter import Segmenter
 from defectdistill.models.students import build_student
 from defectdistill.models.unet3plus import build_unet3plus
@@ -134,8 +134,13 @@ def test_the_table_holds_every_training_and_bold_is_outside_the_noise(tmp_path):
     assert list(rows[0].values()) == ["plain", "0", "0", macro_f1, "0.500000", "", "0.200000"]
     text = (tmp_path / "one/table.md").read_text()
     assert "| Distilled | No teacher | Macro-F1 | **+0.1" in text
-    assert "| Distilled | No teacher | Loss, calibrated (less is better) | 0.000 (0.000 to 0.000) |" in text
+    assert "| Distilled | No teacher | Loss, calibrated (less is better) | 0.000 |  |" in text
     learned = "60 to learn from, 60 or 19 to 20 of them with a mask, 140 to 142 without a label"
     assert f"3 splits, 2 seeds; each split: {learned}" in text
+    assert "others may say otherwise" not in text
+    one_split = {place: values for place, values in places.items() if place.split == 0}
+    assert remark(SUMMARIES[:1], [[60]], one_split).endswith(
+        "All on the same test photographs: others may say otherwise."
+    )
     for file in ("table.png", "table.md", "trainings.csv"):
         assert (tmp_path / "one" / file).read_bytes() == (tmp_path / "two" / file).read_bytes()

@@ -149,15 +149,20 @@ def worst_pair(probs: np.ndarray, labels: np.ndarray, classes: Sequence[str]) ->
 
 
 def verdict(question: Question, compared: Scored, words: str) -> str:
-    """Return the answer to a question: the difference with its interval, and whether it counts."""
+    """Return the answer to a question: the difference with its interval, and whether it counts.
+
+    No only where the whole interval is within the margin, yes only where all of it is beyond: else nobody can tell.
+    """
     value, ends = compared.difference
-    found = f"{question.row} − {question.against}, {words}: {signed(value)} ({span(ends)})"
-    margin = f"{100 * question.margin:g} points"
-    if abs(value) <= question.margin:
-        return f"{question.words} No: {found}, not more than {margin}."
-    if ends is None or ends[0] <= 0 <= ends[1]:
-        return f"{question.words} By the log's rule yes ({found}, more than {margin}), but the interval holds 0."
-    return f"{question.words} Yes: {found}, more than {margin}."
+    found = f"{question.row} − {question.against}, {words}: {signed(value)}"
+    if ends is None:
+        return f"{question.words} It cannot be told: {found}, without an interval."
+    found, margin = f"{found} ({span(ends)})", f"{100 * question.margin:g} points"
+    if max(abs(end) for end in ends) <= question.margin:
+        return f"{question.words} No: {found}, within {margin}."
+    if ends[0] > question.margin or ends[1] < -question.margin:
+        return f"{question.words} Yes: {found}, more than {margin}."
+    return f"{question.words} It cannot be told: {found}; {margin} lie inside."
 
 
 def confused(row: str, probs: np.ndarray, labels: np.ndarray, classes: Sequence[str]) -> str:

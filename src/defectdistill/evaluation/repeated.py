@@ -15,6 +15,7 @@ from scipy import stats
 from defectdistill.evaluation import plot_style as style
 
 LEVEL = 0.95
+EQUAL = 1e-9  # differences nearer to each other than this are the same, but for the last bits
 
 
 @dataclass(frozen=True)
@@ -31,7 +32,8 @@ class Training:
 class Comparison:
     """Means and standard deviations over `units` splits (over seeds, where there is one split), and the difference.
 
-    `difference` is student − baseline with its interval [low, high]; `p_value` is two-sided; both are NaN for one unit.
+    `difference` is student − baseline with its interval [low, high]; `p_value` is two-sided; both are NaN for one unit,
+    and where all units have the same difference: of few photographs that is chance, and no sign of how they vary.
     """
 
     units: int
@@ -56,13 +58,12 @@ def compare(trainings: Sequence[Training], test_per_training_image: float) -> Co
     count, differences = len(values), values[:, 0] - values[:, 1]
     mean, spread = values.mean(axis=0), values.std(axis=0, ddof=1) if count > 1 else np.full(2, np.nan)
     low = high = p_value = np.nan
-    if count > 1:
+    if count > 1 and np.ptp(differences) > EQUAL:
         extra = test_per_training_image if over == "splits" else 0.0
         error = np.sqrt(differences.var(ddof=1) * (1 / count + extra))
         reach = stats.t.ppf((1 + LEVEL) / 2, count - 1) * error
         low, high = differences.mean() - reach, differences.mean() + reach
-        if error > 0:
-            p_value = 2 * stats.t.sf(abs(differences.mean()) / error, count - 1)
+        p_value = 2 * stats.t.sf(abs(differences.mean()) / error, count - 1)
     pairs = [(float(mean[side]), float(spread[side])) for side in (0, 1)]
     ends = (float(differences.mean()), float(low), float(high), float(p_value))
     return Comparison(count, over, len(trainings), *pairs, *ends)

@@ -57,6 +57,7 @@ def remark(
         f"{sides['train']} to learn from, {' or '.join(map(ranged, masks))} of them with a mask, "
         f"{ranged([of['unlabelled'] for of in summaries])} without a label, {sides['val']} to validate, "
         f"{sides['test']} to test."
+        f"{' All on the same test photographs: others may say otherwise.' * (len(splits) == 1)}"
     )
 
 
@@ -81,7 +82,7 @@ def markdown(
     lines += ["", "| | against | by | difference (95 % interval) | p | errors |", "|---|---|---|---:|---:|---:|"]
     for pair in found:
         of = pair.found
-        value = signed(of.difference) + (f" ({signed(of.low)} to {signed(of.high)})" if of.units > 1 else "")
+        value = signed(of.difference) + (f" ({signed(of.low)} to {signed(of.high)})" if np.isfinite(of.low) else "")
         p_value = "" if np.isnan(of.p_value) else f"{of.p_value:.3g}"
         ratio = "" if pair.error_ratio is None else f"{pair.error_ratio:.2f} times"
         lines.append(
