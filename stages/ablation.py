@@ -17,7 +17,7 @@ from defectdistill.params import load_params
 from defectdistill.places import place
 from defectdistill.predict import Predictor
 from defectdistill.stage import run_stage
-from defectdistill.tracking.runs import row_run
+from defectdistill.tracking.runs import log_row
 from defectdistill.training.compute import set_up
 
 PREPARED, ROWS, PAPER = place("--data") / "data/prepared", Path("rows"), Path("paper.csv")
@@ -31,9 +31,9 @@ def trained(row: str, images: dict[str, np.ndarray], images_of: Images) -> Train
         predictor, params = Predictor.load(folder / "models/student"), load_params(folder / "params.yaml")
         for side, array in images.items():
             said[side].append(predictor(array).probabilities)
-        with row_run("ablation", row, params.flat("student", "distill"), params.tracking.required) as run:
-            scores = classification_scores(said["test"][-1], images_of.labels, images_of.classes)
-            run.log_metrics({f"test/{name}": value for name, value in scores.items()})
+        scores = classification_scores(said["test"][-1], images_of.labels, images_of.classes)
+        settings, tested = params.flat("student", "distill"), {f"test/{name}": value for name, value in scores.items()}
+        log_row("ablation", row, folder / "models/student", settings, tested, params.tracking.required)
     return Trained(np.stack(said["test"]), np.stack(said["unlabelled"]))
 
 

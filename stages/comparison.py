@@ -17,7 +17,7 @@ from defectdistill.evaluation.scores import classification_scores
 from defectdistill.params import load_params
 from defectdistill.places import place
 from defectdistill.stage import run_stage
-from defectdistill.tracking.runs import row_run
+from defectdistill.tracking.runs import log_row
 from defectdistill.training.compute import set_up
 
 PREPARED, MODEL, ROWS = place("--data") / "data/prepared", place("--teacher") / "models/teacher", Path("rows")
@@ -30,9 +30,9 @@ def trained(row: str, teacher: Answers, images: dict, known: Images) -> Answers:
     for folder in sorted(ROWS.glob(f"{row}-*"), key=lambda path: int(path.name.removeprefix(f"{row}-"))):
         params = load_params(folder / "params.yaml")
         found.append(ask_row(folder, teacher, params.distill.temperature, images))
-        with row_run(sys.argv[1], row, params.flat("student", "distill"), params.tracking.required) as run:
-            scores = classification_scores(found[-1].probs[0], known.labels, known.classes)
-            run.log_metrics({f"test/{name}": value for name, value in (scores | found[-1].beside).items()})
+        scores = classification_scores(found[-1].probs[0], known.labels, known.classes) | found[-1].beside
+        settings, tested = params.flat("student", "distill"), {f"test/{name}": value for name, value in scores.items()}
+        log_row(sys.argv[1], row, folder / "models/student", settings, tested, params.tracking.required)
     return joined(found)
 
 

@@ -9,7 +9,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "src"))
 from defectdistill.data.tables import read_json
 from defectdistill.evaluation.leak_check import find_leaks, taught_unlabelled
 from defectdistill.params import load_params
-from defectdistill.places import PHOTOGRAPHS, place
+from defectdistill.places import PHOTOGRAPHS, command_here, place
 from defectdistill.stage import run_stage
 from defectdistill.tracking.runs import experiment_run, log_results
 from defectdistill.training.compute import set_up
@@ -48,7 +48,7 @@ def main() -> None:
             histories={model: beside(folder, "history.csv") for model, folder in FOLDERS.items()},
             contact_sheets=[(text, path) for text, path in sheets.items() if path.exists()],
             params=params.in_use(),
-            reproduce=["dvc repro"],
+            reproduce=[command_here()],
             settings=params.evaluate.model_dump(),
         )
         log_results(run, results)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from defectdistill.places import root, scratch
+from defectdistill.places import command_here, root, scratch
 
 
 @pytest.fixture
@@ -39,3 +39,16 @@ def test_where_there_is_no_repository_the_folder_is_the_root(tmp_path, monkeypat
     (tmp_path / "below").mkdir()
     monkeypatch.chdir(tmp_path / "below")
     assert root() == tmp_path / "below"
+
+
+@pytest.mark.parametrize(
+    ("folder", "command"),
+    [(".", "dvc repro"), ("pipelines/cable_paper/run", "make repro-cable-paper"), ("pipelines/cwd", "make repro-cwd")],
+)
+def test_a_report_names_the_command_of_its_own_pipeline(tmp_path, monkeypatch, folder, command):
+    for place in (tmp_path, tmp_path / "pipelines/cable_paper", tmp_path / "pipelines/cwd"):
+        place.mkdir(parents=True, exist_ok=True)
+        (place / "dvc.yaml").write_text("")
+    (tmp_path / folder).mkdir(exist_ok=True)
+    monkeypatch.chdir(tmp_path / folder)
+    assert command_here() == command

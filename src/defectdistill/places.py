@@ -19,6 +19,13 @@ def place(option: str, default: Path = Path()) -> Path:
     return parser.parse_known_args()[0].folder
 
 
+def command_here() -> str:
+    """Return the command that makes what is in this folder: that of the pipeline whose dvc.yaml is the nearest."""
+    here = Path.cwd()
+    folder = next((folder for folder in (here, *here.parents) if (folder / "dvc.yaml").is_file()), here)
+    return f"make repro-{folder.name.replace('_', '-')}" if folder.parent.name == "pipelines" else "dvc repro"
+
+
 def root() -> Path:
     """Return the main repository's root: what DVC says, also from inside a temporary copy, else what is around here.
 

@@ -69,7 +69,7 @@ def make_case(classes: list[str], images: int, unlabelled: int) -> dict[str, Any
                 "doubtful": [f"x.png ({classes[0]}), y.png ({classes[-1]})"],
             },
         },
-        "leaks": {"unlabelled": False, "learned_from": 24, "test": images, "even": 0, "pairs": []},
+        "leaks": {"unlabelled": False, "learned_from": 24, "test": images, "even": 0, "pairs": [], "shared_groups": 0},
     }  # fmt: skip
 
 

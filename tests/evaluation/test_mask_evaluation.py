@@ -25,7 +25,7 @@ DATA = {
     "masks": {"coding": "labels", "given": 18, "normal": 0, "threshold": 0, "none": 0, "empty_on_defect": 0},
     "near_duplicates": {"searched": True, "sets": 0, "photographs": 0, "even": 0, "two_labels": 0, "doubtful": []},
 }  # fmt: skip
-LEAKS = {"unlabelled": False, "learned_from": 12, "test": 6, "even": 0, "pairs": []}
+LEAKS = {"unlabelled": False, "learned_from": 12, "test": 6, "even": 0, "pairs": [], "shared_groups": 0}
 HISTORY = ("epoch", "learning_rate", "train_loss", "val_loss", "val_mean_dice", "val_mean_iou", "val_soft_dice")
 
 

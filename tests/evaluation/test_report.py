@@ -65,6 +65,16 @@ def test_a_protocol_that_flatters_is_said_in_red(tmp_path, protocol, heading):
     assert "images of one group are never on two sides of the split" in honest
 
 
+def test_groups_that_are_on_several_sides_all_the_same_are_counted_in_red(tmp_path):
+    """A test split that came with the photographs may share objects with the rest (prepare.protocol: given)."""
+    given = minimal()
+    data, leaks = given["data"] | {"divided": "given"}, given["leaks"] | {"shared_groups": 3}
+    write_report(tmp_path / "report.html", **given | {"data": data, "leaks": leaks})
+    page = (tmp_path / "report.html").read_text(encoding="utf-8")
+    assert '<strong class="leak">3 groups have images on several sides of the split</strong>' in page
+    assert "never on two sides" not in page
+
+
 ATTACKS = [
     "<script>alert(1)</script>",
     '"><img src=x onerror=alert(1)>',
@@ -120,7 +130,8 @@ def written_with(folder, text):
     given |= {
         "title": text, "data": data | {"masks": data["masks"] | {"coding": text}, "near_duplicates": copies},
         "leaks": {
-            "unlabelled": True, "learned_from": 9, "test": 2, "even": 0, "pairs": [copy | {"similarity": 0.9}],
+            "unlabelled": True, "learned_from": 9, "test": 2, "even": 0, "shared_groups": 1,
+            "pairs": [copy | {"similarity": 0.9}],
         },
         "predictions": rows,
         "results": made_results([text, "b"]), "figures": [(text, picture)],
@@ -217,7 +228,13 @@ def test_copies_of_test_photographs_are_named_in_red(tmp_path):
         "name": "a/test.png", "label": "a", "other": "b/train.png", "other_label": "b", "split": "val",
         "relation": "turned by 180°", "similarity": 0.912,
     }  # fmt: skip
-    leaks = {"learned_from": 24, "test": 6, "even": 2, "pairs": [pair, pair | {"other": "b/second.png"}]}
+    leaks = {
+        "learned_from": 24,
+        "test": 6,
+        "even": 2,
+        "shared_groups": 0,
+        "pairs": [pair, pair | {"other": "b/second.png"}],
+    }
     write_report(tmp_path / "report.html", **minimal(leaks=leaks))
     html = (tmp_path / "report.html").read_text(encoding="utf-8")
     text = " ".join(Page(html).text.split())

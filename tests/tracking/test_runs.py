@@ -6,10 +6,13 @@ import sys
 from pathlib import Path
 
 import pytest
-from tracking_cases import client, stored
+import torch
+from tracking_cases import all_runs, client, stored
 
+from defectdistill import checkpoint
+from defectdistill.models.students import classifier_config
 from defectdistill.tracking.git_state import git_state
-from defectdistill.tracking.runs import experiment_run, log_results, stage_run
+from defectdistill.tracking.runs import experiment_run, log_results, log_row, stage_run
 from defectdistill.tracking.sender import send_left
 from defectdistill.tracking.store import tracking_uri
 
@@ -220,3 +223,17 @@ def test_an_mlflow_that_cannot_be_imported_keeps_what_was_measured(store, monkey
     monkeypatch.setenv("DVC_ROOT", str(store))
     assert send_left()[0] == 1
     assert stored(store, run.key).data.metrics == {"images": 3}
+
+
+def test_the_same_training_of_a_table_is_one_run_however_often_the_table_is_made(store):
+    weights = {"fc.weight": torch.zeros(2, 3)}
+    config = classifier_config("small_cnn_3", ["a", "b"], 32, "pad")
+    checkpoint.save(Path("model"), weights, config)
+    for accuracy in (0.5, 0.5, 0.75):  # the last on other test images
+        log_row("ablation", "mse", Path("model"), {"student.seed": 0}, {"test/accuracy": accuracy})
+    log_row("ablation", "mse", Path("model"), {"student.seed": 1}, {"test/accuracy": 0.5})
+    checkpoint.save(Path("model"), {"fc.weight": torch.ones(2, 3)}, config)
+    log_row("ablation", "mse", Path("model"), {"student.seed": 0}, {"test/accuracy": 0.5})
+    found = sorted((run.data.params["student.seed"], run.data.metrics["test/accuracy"]) for run in all_runs(store))
+    assert found == [("0", 0.5), ("0", 0.5), ("0", 0.75), ("1", 0.5)]
+    assert {run.info.run_name for run in all_runs(store)} == {"ablation: mse"}

@@ -1,5 +1,6 @@
 """Looks for near copies of test photographs among those that were learned from, in the arrays as they were prepared."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -30,7 +31,8 @@ def find_leaks(prepared: Path, classes: Sequence[str], unlabelled: bool = False)
     photographs without a label that are not held out, besides those of training and validation; it is returned too.
     `learned_from` and `test` are the numbers of photographs, `even` of them too even to be compared. `pairs` names a
     copy for each test photograph that has any, in order of name: `name`, `label`, `other` (that was learned from),
-    `other_label` (may be empty), `split`, `relation`, `similarity`.
+    `other_label` (may be empty), `split`, `relation`, `similarity`. `shared_groups` is the
+    number of groups with labelled photographs in more than one split: a test split that came with them may have some.
     """
     sides = [*LEARNED_FROM, *[UNLABELLED] * unlabelled, TEST]
     indices = {side: read_index(prepared / side) for side in sides}
@@ -54,8 +56,10 @@ def find_leaks(prepared: Path, classes: Sequence[str], unlabelled: bool = False)
                 "similarity": link.similarity,
             }
         )
+    placed = {(row["group"], side) for side in (*LEARNED_FROM, TEST) for row in indices[side]}
     return {
         "unlabelled": unlabelled,
+        "shared_groups": sum(count > 1 for count in Counter(group for group, _ in placed).values()),
         "learned_from": int((~tested).sum()),
         "test": int(tested.sum()),
         "even": int((~fingerprints.any(axis=(1, 2))).sum()),

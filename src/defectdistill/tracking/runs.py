@@ -4,6 +4,7 @@ A stage writes what it reports into a journal on disk; a thread sends that to th
 key of our own, since MLflow's ids exist only once the store has answered.
 """
 
+import hashlib
 import json
 import os
 import re
@@ -103,20 +104,27 @@ def experiment_run(params: dict[str, Any], required: bool = False) -> Iterator[R
     """Open the complete run of an experiment: all parameters, and links to the stage runs that led to it."""
     with open_run(EXPERIMENT, experiment_name(), "evaluate", required) as run:
         run.log_params(params)
-        links = {path.stem: json.loads(path.read_text())["run"] for path in sorted(RUN_FOLDER.glob("*.json"))}
-        for later in LATER:
-            links.pop(later, None)
+        found = [path for path in sorted(RUN_FOLDER.glob("*.json")) if path.stem not in LATER]
+        links = {path.stem: json.loads(path.read_text())["run"] for path in found}
         run.log(links=links)
         yield run
         write_link("evaluate", run)
 
 
-@contextmanager
-def row_run(table: str, row: str, params: dict[str, Any], required: bool = False) -> Iterator[Run]:
-    """Open the run of one training that a table compares with others."""
-    with open_run(ROWS, f"{table}: {row}", table, required) as run:
+def log_row(
+    table: str, row: str, model: Path, params: dict[str, Any], scores: dict[str, float], required: bool = False
+) -> None:
+    """Mirror one training that a table compares with others: once, however often the table is made.
+
+    Its key comes from the row, its settings, the content of its `model` and what that scored.
+    """
+    from defectdistill.checkpoint import content_hash  # imports torch, which not every stage needs
+
+    facts = json.dumps([table, row, content_hash(model), params, scores], sort_keys=True, default=str)
+    key = hashlib.sha256(facts.encode()).hexdigest()
+    with open_run(ROWS, f"{table}: {row}", table, required, key) as run:
         run.log_params({"row": row, **params})
-        yield run
+        run.log_metrics(scores)
 
 
 def allowed(name: str) -> str:
@@ -174,12 +182,8 @@ def log_results(run: Run, results: dict[str, dict[str, Any]]) -> None:
 
     An interval becomes intervals/test/macro_f1/low and …/high; those of single classes stay in evaluate.json.
     """
-    student = flatten(results["student"], separator="/")
-    others = flatten(
-        {owner: values for owner, values in results.items() if values and owner not in ("student", "data")},
-        separator="/",
-    )
-    run.log_metrics(with_ends(student | others))
+    others = {owner: values for owner, values in results.items() if values and owner not in ("student", "data")}
+    run.log_metrics(with_ends(flatten(results["student"], separator="/") | flatten(others, separator="/")))
     run.set_tags({f"data/{name}": str(value) for name, value in results["data"].items()})
 
 
