@@ -33,13 +33,11 @@ def main() -> None:
         summary = prepare(RAW, PREPARED, params.prepare.image_size, fractions=fractions, **settings)
         draw(summary)
         run.log_metrics({f"images/{split}": sum(counts.values()) for split, counts in summary["counts"].items()})
-        run.log_artifacts(PREPARED / "summary.json")
-        run.log_artifacts(SHEET)
-        run.log_artifacts(PREPARED / TABLE)
-    print(f"masks read as {summary['masks']['coding']}; {summary['protocol']}: {summary['counts']}")
-    marks = marks_message(summary["masks"], summary["size"])
-    said = normal_message(summary["masks"]), marks, copies_message(summary["near_duplicates"])
-    print(*filter(None, said), sep="\n")
+        for path in (PREPARED / "summary.json", SHEET, PREPARED / TABLE):
+            run.log_artifacts(path)
+    said = [normal_message(summary["masks"]), marks_message(summary), copies_message(summary["near_duplicates"])]
+    read = f"masks read as {summary['masks']['coding']}; {summary['protocol']}: {summary['counts']}"
+    print(read, *filter(None, said), sep="\n")
     if summary["divided"] in ("random", "after_augmentation"):
         print(f"WARNING: the scores will flatter (prepare.protocol: {summary['divided']}); see the report")
 

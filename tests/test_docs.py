@@ -3,6 +3,7 @@
 import re
 import shlex
 import shutil
+import textwrap
 import tomllib
 
 import pytest
@@ -39,6 +40,18 @@ def blocks(page):
 def commands(page):
     """Return the commands of a page, those within a sentence too."""
     return blocks(page) + shown(re.findall(r"`([^`\n]+)`", page.read_text()))
+
+
+def test_the_settings_for_photographs_without_masks_are_valid(tmp_path):
+    page = (PROJECT / "docs/your_own_data.md").read_text()
+    shown_there = re.search(r"in place of the whole old one:\n\n((?:    .*\n)+)", page)[1]
+    params, changes = YAML_12.load(PROJECT / "params.yaml"), YAML_12.load(textwrap.dedent(shown_there))
+    params["teacher"] = changes.pop("teacher")
+    for section, keys in changes.items():
+        assert set(keys) <= set(params[section])
+        params[section] |= keys
+    YAML_12.dump(params, tmp_path / "params.yaml")
+    assert load_params(tmp_path / "params.yaml").prepare.masks == "none"
 
 
 def of(program):

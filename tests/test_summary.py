@@ -4,7 +4,7 @@ import csv
 
 import pytest
 
-from defectdistill.summary import missing_folds, summary
+from defectdistill.summary import summary
 from defectdistill.tracking.runs import experiment_run
 
 PARAMS = {"prepare.val_fraction": 0.15, "prepare.test_fraction": 0.15, "prepare.folds": 5, "prepare.seed": 0,
@@ -92,17 +92,28 @@ def test_nothing_to_compare_says_what_to_run(store):
         list(summary("test/accuracy", store / "summary"))
 
 
+def missing_of(store):
+    return [line for line in summary("test/macro_f1", store / "summary") if "these are missing" in line]
+
+
 def test_folds_that_are_missing_are_named(store):
     for fold in (0, 2, 3):
         run(0.9, 0.8, prepare__fold=fold)
     run(0.9, 0.7, prepare__fold=0, distill__beta=0.9)  # of this one all others failed
-    lines = [line for line in summary("test/macro_f1", store / "summary") if "these are missing" in line]
-    assert lines == missing_folds("test/macro_f1")
+    lines = missing_of(store)
     assert [line.partition("missing: ")[2] for line in lines] == ["1, 4", "1, 2, 3, 4"]
     assert "prepare seed 0, augment seed 0, teacher seed 0, student seed 0" in lines[0]
     for fold in (1, 4):
         run(0.9, 0.8, prepare__fold=fold)
-    assert len(missing_folds("test/macro_f1")) == 1
+    assert len(missing_of(store)) == 1
+    said = []
+    with pytest.raises(ValueError, match="folds are missing"):
+        said.extend(summary("test/macro_f1", store / "summary", complete=True))
+    assert said[-1].startswith("every training")  # all was said and written before
+    for fold in range(1, 5):
+        run(0.9, 0.8, prepare__fold=fold, distill__beta=0.9)
+    assert not missing_of(store)
+    list(summary("test/macro_f1", store / "summary", complete=True))
 
 
 def test_runs_of_other_code_are_named(store):

@@ -20,15 +20,16 @@ CODE = ("src/", "stages/")  # files in which a change may change a result
 COLUMNS = ("settings", "split", "seed", "student", "baseline", "run")
 
 
-def summary(metric: str, output: Path) -> Iterator[str]:
+def summary(metric: str, output: Path, complete: bool = False) -> Iterator[str]:
     """Yield the lines that compare student and baseline by `metric` (test/…), for each group of equal settings.
 
     A group are complete runs of the same photographs that differ in fold and seeds alone and are more than one; of runs
     with the same fold and seeds the last counts. Runs that do not say of which photographs they are stand by
     themselves. Folds that are missing are named. Writes `trainings.csv` and a picture for each group into `output`.
-    Raises ValueError where no group is found.
+    Raises ValueError where no group is found, and with `complete` after all else where folds are missing.
     """
-    groups = [(settings, runs) for settings, runs in grouped(metric) if len(runs) > 1]
+    found = grouped(metric)
+    groups = [(settings, runs) for settings, runs in found if len(runs) > 1]
     if not groups:
         raise ValueError(
             f"no two runs of the same photographs in {tracking_uri()} differ in fold or seed alone and have {metric!r} "
@@ -48,8 +49,11 @@ def summary(metric: str, output: Path) -> Iterator[str]:
         for training, run in zip(trainings, runs, strict=True):
             rows.append((number, training.split, training.seed, training.student, training.baseline, run.info.run_id))
     write_table(output / "trainings.csv", COLUMNS, rows)
-    yield from missing_folds(metric)
+    missing = missing_folds(found)
+    yield from missing
     yield f"every training: {output / 'trainings.csv'}"
+    if complete and missing:
+        raise ValueError("folds are missing, as named above: train them again (make crossval), then compare")
 
 
 def grouped(metric: str) -> list[tuple[dict[str, str], list[Any]]]:
@@ -69,10 +73,10 @@ def grouped(metric: str) -> list[tuple[dict[str, str], list[Any]]]:
     return sorted(found, key=lambda group: (-len(group[1]), group[1][0].info.start_time))
 
 
-def missing_folds(metric: str) -> list[str]:
+def missing_folds(groups: Iterable[tuple[dict[str, str], list[Any]]]) -> list[str]:
     """Return a line for every group and seed of which there are some folds and not all: those that are missing."""
     lines = []
-    for _, runs in grouped(metric):
+    for _, runs in groups:
         found = defaultdict(set)
         for params in (run.data.params for run in runs):
             if int(params.get("prepare.folds", 0)) and params.get("prepare.protocol") != "given":

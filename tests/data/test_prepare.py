@@ -67,7 +67,7 @@ def test_without_masks_no_image_has_one_and_none_is_asked_for(tmp_path):
     summary = run(tmp_path, masks="none")
     assert summary["masks"] == {
         "coding": "none", "given": 0, "normal": 0, "threshold": 0, "none": 30, "empty_on_defect": 0,
-        "hollow": 0, "median_side": None, "normal_classes": ["good"], "unmarked_classes": [],
+        "in_part": 0, "hollow": 0, "median_side": None, "normal_classes": ["good"], "unmarked_classes": [],
     }  # fmt: skip
     for side in ("train", "val", "test"):
         index, _, masks = load(tmp_path, side)
@@ -121,7 +121,7 @@ def test_arrays_index_and_summary(tmp_path):
         },
         "masks": {
             "coding": "binary", "given": 30, "normal": 0, "threshold": 0, "none": 0, "empty_on_defect": 0,
-            "hollow": 0, "median_side": 6.5, "normal_classes": ["good"], "unmarked_classes": [],
+            "in_part": 20, "hollow": 0, "median_side": 6.5, "normal_classes": ["good"], "unmarked_classes": [],
         },
         "rejected": 0,
         "sha256": summary["sha256"],
@@ -331,9 +331,9 @@ def test_ids_that_number_kinds_of_defect_are_noticed(tmp_path):
 
 def test_masks_that_look_inverted_are_said_to_be(tmp_path):
     upright = run(tmp_path / "a")
-    assert marks_message(upright["masks"], 16) == ""
+    assert marks_message(upright) == ""
     inverted = run(tmp_path / "b", lambda label, area: np.where(area, 0, 255).astype(np.uint8))
-    assert "20 of 30 masks mark the whole border" in marks_message(inverted["masks"], 16)
+    assert "20 of 20 masks mark the whole border" in marks_message(inverted)
 
 
 def test_marks_too_small_for_the_prepared_size_are_said_to_be(tmp_path):
@@ -342,7 +342,7 @@ def test_marks_too_small_for_the_prepared_size_are_said_to_be(tmp_path):
         drawn[10:12, 10:14] = 255
         return drawn
 
-    assert "half of the marks are smaller than 1.6 × 1.6 pixels" in marks_message(run(tmp_path, dot)["masks"], 16)
+    assert "half of the marks are smaller than 1.6 × 1.6 pixels" in marks_message(run(tmp_path, dot))
 
 
 def test_masks_that_all_lost_their_photographs_are_not_made_by_a_rule(tmp_path):

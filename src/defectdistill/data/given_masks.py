@@ -27,7 +27,7 @@ class GivenMasks:
         self._marked: Counter[str] = Counter()
         self._foreign: defaultdict[str, list[str]] = defaultdict(list)
         self._faultless: list[str] = []
-        self._hollow = 0
+        self._hollow: list[bool] = []  # of each mask that marks a part
         self._shares: list[float] = []
 
     def add(self, name: str, label: str, label_map: np.ndarray) -> None:
@@ -38,8 +38,8 @@ class GivenMasks:
             return
         self._marked[label] += 1
         self._shares.append(float(shown.mean()))
-        edge = np.concatenate([shown[0], shown[-1], shown[:, 0], shown[:, -1]])
-        self._hollow += bool(edge.all() and not shown.all())
+        if not shown.all():
+            self._hollow.append(bool(np.concatenate([shown[0], shown[-1], shown[:, 0], shown[:, -1]]).all()))
         found = {self.classes[index - 1] for index in np.unique(label_map[shown]).tolist()}
         if label not in found:
             self._foreign[label].append(name)
@@ -54,13 +54,15 @@ class GivenMasks:
         return sorted((name, label) for name, label in self._empty if self._marked[label])
 
     def summary(self, size: int) -> dict[str, Any]:
-        """Return the number of `empty_on_defect`, of `hollow` masks and `median_side`.
+        """Return the numbers of `empty_on_defect`, of masks `in_part` and of `hollow` ones of these, and `median_side`.
 
-        Hollow are masks that mark the whole border and leave out a part within. `median_side` is that of a square as
-        large as the median mark, in pixels of photographs `size` pixels a side (None without any mark).
+        Masks in part mark some pixels and not all; hollow ones mark the whole border and leave out something within.
+        `median_side` is that of a square as large as the median mark, in pixels of photographs `size` pixels a side
+        (None without any mark).
         """
         side = round(float(np.median(self._shares)) ** 0.5 * size, 1) if self._shares else None
-        return {"empty_on_defect": len(self.empty_on_defect()), "hollow": self._hollow, "median_side": side}
+        counts = {"in_part": len(self._hollow), "hollow": sum(self._hollow)}
+        return {"empty_on_defect": len(self.empty_on_defect()), **counts, "median_side": side}
 
     def check(self) -> None:
         """Raise `DataError` if most marked masks of a class lack it, or any marks a class that has no defects.
@@ -85,7 +87,7 @@ class GivenMasks:
 
 def check_left_out(raw: Path) -> None:
     """Raise `DataError` if there were masks and none of them found its photograph: a rule is not what somebody drew."""
-    lost = read_json(raw / "summary.json").get("masks_left_out", 0)
+    lost = read_json(raw / "summary.json")["masks_left_out"]
     if lost:
         raise DataError(
             f"{lost} masks were found and none goes with a photograph ({raw / 'rejected.csv'} says why of each): give "
@@ -106,12 +108,12 @@ def check_marked(marked: Mapping[str, int], masks: str) -> None:
             )
 
 
-def marks_message(masks: Mapping[str, Any], size: int) -> str:
+def marks_message(summary: Mapping[str, Any]) -> str:
     """Return in words what is odd about the marks that summary.json describes; '' where nothing is."""
-    lines = []
-    if 2 * masks["hollow"] > masks["given"] - masks["empty_on_defect"]:
+    lines, masks, size = [], summary["masks"], summary["size"]
+    if 2 * masks["hollow"] > masks["in_part"]:
         lines.append(
-            f"WARNING: {masks['hollow']} of {masks['given']} masks mark the whole border and leave out a part within: "
+            f"WARNING: {masks['hollow']} of {masks['in_part']} masks mark the whole border but a part within: "
             "if that part is the defect, they are inverted; invert the files, and look at the contact sheet"
         )
     if masks["median_side"] is not None and masks["median_side"] < SMALL:

@@ -75,10 +75,9 @@ def why_photograph(mask: MaskImage, photograph: np.ndarray, colours: int) -> str
         return None
     if 1 < colours <= MASK_COLOURS:
         return f"is a photograph, and what should be the photograph has {colours} colours: call the mask NAME_mask"
-    difference = small(mask.colours()) - photograph
     if counts.max() < 0.1 * counts.sum():
         return "looks like a photograph, not a mask; rename it if it is one, or redraw it"
-    if photograph.std() > 1 and difference.var() < SAME_PICTURE * photograph.var():
+    if photograph.std() > 1 and (small(mask.colours()) - photograph).var() < SAME_PICTURE * photograph.var():
         return "shows the same as the photograph, one picture in two formats; keep one of them"
     return None
 

@@ -57,8 +57,10 @@ def detect_coding(masks: Iterable[MaskImage], class_count: int, table: Table | N
         is_ids = same_palette and 1 < max(indices, default=0) <= class_count and not any(indices.get(0, ()))
         return "palette" if is_ids and not true_colour else "colours"
     levels = (np.flatnonzero(grey_values[1:]) + 1).tolist()
-    few = class_count + 1 if max(highest, default=0) - min(highest, default=0) <= LARGEST_ID else FEW
-    return _coding_of_greys(levels, FEW if white_around_ids else few, mixed=levels == [1, 255] and not white_around_ids)
+    if levels == [1, 255] and not white_around_ids:
+        return "grey"  # 0/1 in some files is 0/255 in others
+    differ = max(highest, default=0) - min(highest, default=0) > LARGEST_ID
+    return _coding_of_greys(levels, FEW if white_around_ids or differ else class_count + 1)
 
 
 def resolve_table(table: Table | None, classes: Sequence[str], coding: str) -> dict[int | tuple[int, ...], int] | None:
@@ -142,17 +144,14 @@ def _coding_of_table(table: Table, has_palette: bool) -> str:
     return "palette" if has_palette else "labels"
 
 
-def _coding_of_greys(values: list[int], few: int, mixed: bool) -> str:
-    """Return the coding of a set with these grey levels, `mixed` where 0/1 in some files is 0/255 in others.
-
-    Up to `few` levels are no smoothed edges.
-    """
+def _coding_of_greys(values: list[int], few: int) -> str:
+    """Return the coding of a set with these grey levels; up to `few` of them are no smoothed edges."""
     highest = max(values, default=0)
     if highest == 0 or (len(values) == 1 and highest > LARGEST_ID):
         return "binary"
     if highest <= LARGEST_ID:
         return "zero_one" if highest == 1 else "labels"
-    if highest < 128 or (len(values) <= few and not mixed):
+    if highest < 128 or len(values) <= few:
         levels = ", ".join(map(str, values[:8])) + (", …" if len(values) > 8 else "")
         raise DataError(
             f"the masks hold the grey levels {levels}, neither black and white nor ids up to {LARGEST_ID}: say which "

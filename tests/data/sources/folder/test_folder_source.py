@@ -157,6 +157,8 @@ def test_a_class_that_would_vanish_is_named(tree):
     assert "without an image (2 files, endings: no ending, .xml)" in rejected["hole"]
     assert "or the folder if it is a class" in rejected["label/5.png"]
     assert "if 'valid' is a class" in rejected["valid/6.png"]
+    too_high = tree("c/d/1.png", "c/e/2.png", "f/3.png", class_level=2)[1]
+    assert "is a class" not in too_high["f/3.png"]
 
 
 def test_classes_that_differ_in_writing_alone(tree):

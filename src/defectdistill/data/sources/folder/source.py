@@ -12,6 +12,7 @@ from defectdistill.data.sample import Rejected, Sample
 from defectdistill.data.sources.folder.classes import find_classes
 from defectdistill.data.sources.folder.duplicates import find_duplicates
 from defectdistill.data.sources.folder.groups import read_groups
+from defectdistill.data.sources.folder.names import is_structural
 from defectdistill.data.sources.folder.pairing import pair_masks
 from defectdistill.data.sources.folder.walk import find_images, leads_out
 
@@ -52,6 +53,6 @@ def samples(
 
 def _why_outside(image: PurePosixPath) -> str:
     reason = "lies in no class folder; put it into the folder of its class, or into 'unlabelled'"
-    if image.parent.name:
+    if is_structural(image.parent.name):
         reason += f" (if {image.parent.name!r} is a class: such names stand for splits and images here, rename it)"
     return reason
