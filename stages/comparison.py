@@ -19,15 +19,16 @@ from defectdistill.places import place
 from defectdistill.stage import run_stage
 from defectdistill.tracking.runs import log_row
 from defectdistill.training.compute import set_up
+from defectdistill.trainings import rows_of
 
-PREPARED, MODEL, ROWS = place("--data") / "data/prepared", place("--teacher") / "models/teacher", Path("rows")
+PREPARED, MODEL = place("--data") / "data/prepared", place("--teacher") / "models/teacher"
 PAPER, ASKED, OUTPUT = Path("paper.csv"), Path("rows.yaml"), Path("table")
 
 
-def trained(row: str, teacher: Answers, images: dict, known: Images) -> Answers:
+def trained(row: str, folders: list[Path], teacher: Answers, images: dict, known: Images) -> Answers:
     """Ask all trainings of a row, and log each."""
     found = []
-    for folder in sorted(ROWS.glob(f"{row}-*"), key=lambda path: int(path.name.removeprefix(f"{row}-"))):
+    for folder in folders:
         params = load_params(folder / "params.yaml")
         found.append(ask_row(folder, teacher, params.distill.temperature, images))
         scores = classification_scores(found[-1].probs[0], known.labels, known.classes) | found[-1].beside
@@ -38,17 +39,17 @@ def trained(row: str, teacher: Answers, images: dict, known: Images) -> Answers:
 
 def main() -> None:
     """Read the trainings in rows/ and models/teacher, and the images, write table/."""
-    params, paper = load_params(), read_table(PAPER)
+    params, paper, summary = load_params(), read_table(PAPER), read_json(PREPARED / "summary.json")
     table = read_comparison(ASKED, [row["row"] for row in paper])
+    folders = rows_of(row["row"] for row in paper if row["row"] != TEACHER)
     set_up(params.compute.threads, "cpu", "fp32")
-    summary = read_json(PREPARED / "summary.json")
     test, train = (np.array(open_array(PREPARED / split / "images.npy")) for split in ("test", "train"))
     images = {"test": test, "train": train, "labels": labels_of(PREPARED / "train")}
     groups = [row["group"] for row in read_index(PREPARED / "test")]
     known = Images(labels_of(PREPARED / "test"), groups, [], summary["classes"])
     rows = {TEACHER: ask(MODEL, **images)}
-    for row in tqdm([row["row"] for row in paper if row["row"] != TEACHER], unit=" rows", disable=None):
-        rows[row] = trained(row, rows[TEACHER], images, known)
+    for row, of in tqdm(folders.items(), unit=" rows", disable=None):
+        rows[row] = trained(row, of, rows[TEACHER], images, known)
     if "images_per_second" in table.columns:
         rows = with_speed(rows, summary["size"])
     OUTPUT.mkdir(exist_ok=True)

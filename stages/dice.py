@@ -16,6 +16,7 @@ from defectdistill.evaluation.masked_images import masked_images
 from defectdistill.params import Params, load_params
 from defectdistill.stage import run_stage
 from defectdistill.training.compute import set_up
+from defectdistill.trainings import require_alike
 
 PREPARED, PAPER, OUTPUT = Path("data/prepared"), Path("paper.csv"), Path("table")
 FACTS = 4  # columns of paper.csv before its numbers: words, and where the models of each side are
@@ -23,9 +24,12 @@ FACTS = 4  # columns of paper.csv before its numbers: words, and where the model
 
 def main(params: Params, title: str) -> None:
     """Read the models that paper.csv names, write table/."""
-    summary, paper, test = read_json(PREPARED / "summary.json"), read_table(PAPER), masked_images(PREPARED / "test")
-    machine, classes = set_up(params.compute.threads, params.compute.accelerator, "fp32"), summary["classes"]
+    paper = read_table(PAPER)
     models = [folders_of(row) for row in paper]
+    for side in (of[side] for of in models for side in SIDES):
+        require_alike([model.parents[1] for model in side], side[0].name)
+    summary, test = read_json(PREPARED / "summary.json"), masked_images(PREPARED / "test")
+    machine, classes = set_up(params.compute.threads, params.compute.accelerator, "fp32"), summary["classes"]
     folders = {folder for row in models for of in row.values() for folder in of}
     found, networks = ask(folders, test.images, params.evaluate.batch_size, machine.device)
     experiments, drawing = [], (params.evaluate.resamples, params.evaluate.seed)

@@ -14,6 +14,7 @@ import numpy as np
 from defectdistill.data.packed import labels_of, masked_in, open_array
 from defectdistill.evaluation.bootstrap import once
 from defectdistill.evaluation.class_activation import activation_maps, pointing
+from defectdistill.evaluation.gathered import load_teacher
 from defectdistill.evaluation.measures import choose, labelled_measures
 from defectdistill.evaluation.repeated import Comparison, Training, compare
 from defectdistill.evaluation.scores import classification_scores
@@ -48,6 +49,25 @@ class Paired:
     measure: str
     found: Comparison
     error_ratio: float | None
+
+
+def ask_students(row: str, folders: Sequence[Path], splits: Mapping[int, Path]) -> dict[Place, Measured]:
+    """Measure a row's students, in `folders` called …-SPLIT-SEED, on the photographs in their `splits`' folders."""
+    found = {}
+    for folder in folders:
+        split, seed = map(int, folder.name.rsplit("-", 2)[1:])
+        predictor = Predictor.load(folder / "models/student")
+        found[Place(row, split, seed)] = measured_student(predictor, splits[split] / "data/prepared")
+    return found
+
+
+def ask_teachers(row: str, splits: Mapping[int, Path], seeds: Sequence[int]) -> dict[Place, Measured]:
+    """Measure the teacher in each split's folder, which counts for all seeds."""
+    asked = {
+        number: measured_teacher(load_teacher(split / "models/teacher", 16), split / "data/prepared")
+        for number, split in splits.items()
+    }
+    return {Place(row, number, seed): values for number, values in asked.items() for seed in seeds}
 
 
 def measured_student(predictor: Predictor, prepared: Path) -> Measured:
