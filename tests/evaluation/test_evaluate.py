@@ -13,7 +13,8 @@ import pytest
 from evaluation_cases import NAMES, arguments, make_case
 
 from defectdistill.evaluation.evaluate import evaluate_models
-from defectdistill.evaluation.gathered import Predicted
+from defectdistill.evaluation.gathered import MODELS, Predicted
+from defectdistill.evaluation.scores import classification_scores
 
 AGAIN = """
 import sys
@@ -48,6 +49,16 @@ def test_evaluate_json_holds_the_results_and_no_nan(written):
     assert results["difference"]["macro_f1"] == test["macro_f1"] - results["baseline"]["test"]["macro_f1"]
     assert results["student"]["unlabelled"]["images"] == 20
     assert test["images"] == sum(test[f"images/{name}"] for name in NAMES) == 17
+
+
+def test_what_settings_are_chosen_by_stands_beside_the_test_scores(written):
+    """`dvc exp show` and MLflow read it from there."""
+    validation, results = make_case(NAMES, 17, 20)["validation"], written[1]
+    for model in MODELS:
+        scores = classification_scores(validation.probs[model], validation.labels, NAMES)
+        expected = {name: scores[name] for name in ("accuracy", "macro_f1", "loss")} | {"images": 17}
+        assert results[model]["validation"] == expected
+        assert expected["loss"] != results[model]["test"]["loss"]
 
 
 def test_every_file_is_written(written):

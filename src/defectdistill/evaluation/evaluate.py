@@ -4,6 +4,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from defectdistill.data.tables import write_json
 from defectdistill.evaluation.figures import draw_figures, draw_trust
 from defectdistill.evaluation.gathered import MODELS, Pixels, Predicted
@@ -13,6 +15,9 @@ from defectdistill.evaluation.plot_style import remarked
 from defectdistill.evaluation.report import write_report
 from defectdistill.evaluation.report_page import Figures, tested
 from defectdistill.evaluation.results import Results, evaluation_results
+from defectdistill.evaluation.scores import classification_scores
+
+BY_VALIDATION = ("accuracy", "macro_f1", "loss")  # scores by which settings may be chosen
 
 
 def evaluate_models(
@@ -34,7 +39,8 @@ def evaluate_models(
     resamples: int,
     seed: int,
 ) -> Results:
-    """Measure student and baseline, write everything below `output`, and return what evaluate.json holds.
+    """Measure student and baseline, write everything below `output`, and return what evaluate.json holds: that is what
+    `evaluation_results` says, `data`, and of each model its scores on the `validation` split.
 
     `data` is the prepared data's summary.json; `leaks` from `find_leaks`; `validation`, `test` and `unlabelled` (which
     may be empty) are what the models say of these sets, `pixels` what the test images show, or None; `histories` CSV
@@ -48,6 +54,8 @@ def evaluate_models(
     output.mkdir(parents=True, exist_ok=True)
     chosen = {model: choose(validation.probs[model], validation.labels, calibrate, target_accuracy) for model in MODELS}
     results = evaluation_results(test, unlabelled, pixels, chosen, classes, resamples, seed)
+    for model in MODELS:
+        results[model]["validation"] = validation_scores(validation.probs[model], validation.labels, classes)
     results["data"] = tested(data, leaks, len(test.names))
     write_json(output / "evaluate.json", results)
     write_json(output / "calibration.json", {model: calibration(choice) for model, choice in chosen.items()})
@@ -78,6 +86,15 @@ def evaluate_models(
         reproduce=reproduce,
     )
     return results
+
+
+def validation_scores(probs: np.ndarray, labels: np.ndarray, classes: Sequence[str]) -> dict[str, float]:
+    """Return the scores of the validation split, without temperature, and its number of `images`.
+
+    `probs` is (N, K), `labels` int (N,). With a `student.patience` this split has chosen the epoch too.
+    """
+    scores = classification_scores(probs, labels, classes)
+    return {name: scores[name] for name in BY_VALIDATION} | {"images": len(labels)}
 
 
 def calibration(chosen: Chosen) -> dict[str, Any]:
