@@ -1,6 +1,7 @@
 """Generator and discriminator of a CycleGAN (Zhu et al. 2017, appendix 7.2), of any width and number of blocks.
 
-[choice] Fewer residual blocks and a smaller patch than there: the pictures have 64 pixels and the machine two cores.
+[choice] Fewer residual blocks and a smaller patch than there (38 pixels a side, not 70): the pictures have 64 pixels
+and the machine two cores.
 """
 
 import torch

@@ -1,7 +1,8 @@
 """SARSN, the self-adaptive residual shrinkage network: residual blocks whose features are soft-thresholded.
 
 After Zhao et al. 2020, "Deep Residual Shrinkage Networks for Fault Diagnosis" (channel-wise thresholds), equations 5 to
-8; here in torchvision's ResNet. [choice] The text that we follow is an abstract: depths are ResNet's.
+8; here in torchvision's ResNet. [choice] The text that we follow is an abstract: depths are ResNet's, and so is the
+order, convolution, batch norm, ReLU (Zhao et al.: batch norm and ReLU before each convolution).
 """
 
 import torch
