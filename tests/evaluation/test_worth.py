@@ -1,6 +1,7 @@
 """What distilling is worth: measures of one training, pairs over splits and seeds, and the table of both."""
 
 import csv
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,7 +12,15 @@ from defectdistill.data.tables import write_table
 from defectdistill.evaluation.calibration import fit_temperature, scaled
 from defectdistill.evaluation.class_activation import activation_maps, pointing
 from defectdistill.evaluation.scores import classification_scores
-from defectdistill.evaluation.worth import Place, means, measured_student, measured_teacher, paired, test_share
+from defectdistill.evaluation.worth import (
+    Place,
+    ask_students,
+    means,
+    measured_student,
+    measured_teacher,
+    paired,
+    test_share,
+)
 from defectdistill.evaluation.worth_table import remark, write_worth
 from defectdistill.models.segmenter import Segmenter
 from defectdistill.models.students import build_student
@@ -70,6 +79,13 @@ def test_a_teacher_is_measured_by_its_own_answers_if_it_has_any(prepared, predic
     assert measured_teacher(of_classes, prepared) == {"macro_f1": pytest.approx(expected)}
     assert measured_teacher(Segmenter(build_unet3plus("plain", 2, 1), ["defect"]), prepared) == {}
     assert measured_teacher(predictor, prepared)["macro_f1"] == measured_student(predictor, prepared)["macro_f1"]
+
+
+def test_a_student_of_a_split_that_is_gone_is_named(tmp_path):
+    with pytest.raises(
+        ValueError, match=r"rows/plain-3-0 learned from split 3, .* splits here are 0, 1: remove it, or"
+    ):
+        ask_students("plain", [Path("rows/plain-3-0")], {0: tmp_path, 1: tmp_path})
 
 
 def trained(splits=3, seeds=2):

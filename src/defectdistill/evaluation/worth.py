@@ -52,10 +52,18 @@ class Paired:
 
 
 def ask_students(row: str, folders: Sequence[Path], splits: Mapping[int, Path]) -> dict[Place, Measured]:
-    """Measure a row's students, in `folders` called …-SPLIT-SEED, on the photographs in their `splits`' folders."""
+    """Measure a row's students, in `folders` called …-SPLIT-SEED, on the photographs in their `splits`' folders.
+
+    Raises ValueError naming a student whose split is gone.
+    """
     found = {}
     for folder in folders:
         split, seed = map(int, folder.name.rsplit("-", 2)[1:])
+        if split not in splits:
+            here = ", ".join(map(str, splits))
+            raise ValueError(
+                f"{folder} learned from split {split}, and the splits here are {here}: remove it, or train it"
+            )
         predictor = Predictor.load(folder / "models/student")
         found[Place(row, split, seed)] = measured_student(predictor, splits[split] / "data/prepared")
     return found
