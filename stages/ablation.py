@@ -48,9 +48,8 @@ def main() -> None:
     rows = {row: trained(row, of, arrays, images) for row, of in tqdm(folders.items(), unit=" rows", disable=None)}
     scored = score_rows(rows, images, REFERENCE, params.evaluate.resamples, params.evaluate.seed).values()
     lines, seeds = [], len(rows[REFERENCE].test)
-    for row, ours in zip(paper, scored, strict=True):
-        facts = row["row"], row["words"], len(groups[0])
-        lines.append(Line(*facts, ours.values, numbers_of(row), ours.difference, seeds))
+    for row, (values, difference) in zip(paper, ((of.values, of.difference) for of in scored), strict=True):
+        lines.append(Line(row["row"], row["words"], len(groups[0]), values, numbers_of(row), difference, seeds))
     photographs = "drawn by a program" if summary["synthetic"] else "photographed"
     rests = f"{len(groups[0])} test images and {len(groups[1])} without a label, {photographs}; seeds a row: {seeds}"
     OUTPUT.mkdir(exist_ok=True)
