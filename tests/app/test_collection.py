@@ -60,12 +60,12 @@ def test_what_is_kept_is_what_ingest_reads(collection, tmp_path):
     assert collection.known() == [*CLASSES, "Rust"]
 
 
-def test_beside_the_photographs_that_were_there_it_is_no_level_of_its_own(collection, tmp_path):
+def test_beside_the_photographs_that_were_there_it_is_no_level_of_its_own(collection, tmp_path, tmp_path_factory):
     for label in ("red_stain", "blue_stain"):
         (tmp_path / label).mkdir()
         (tmp_path / label / "a.png").write_bytes(data_of(7, label))
     collection.keep(data_of(1), "a.png", "red_stain", drawn())
-    found, rejected = ingested(tmp_path / "out", tmp_path)
+    found, rejected = ingested(tmp_path_factory.mktemp("out"), tmp_path)
     assert found["collected/red_stain/a.png"] == ("red_stain", True)
     assert found["red_stain/a.png"] == ("red_stain", False)
     assert not rejected
