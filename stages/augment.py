@@ -23,14 +23,14 @@ FORGED = "Good photographs, and what was made of each"
 def main() -> None:
     """Read data/prepared, write data/augmented, data/augmented_unlabelled and a picture."""
     params, train, output = load_params(), Path("data/prepared/train"), Path("data/augmented")
-    table3, summary = params.augment.model_dump(), read_json(Path("data/prepared/summary.json"))
+    table3, data = params.augment.model_dump(), read_json(Path("data/prepared/learned.json"))
     name, cyclegan = table3.pop("synthesizer"), table3.pop("cyclegan")
     synthesizer = importlib.import_module(f"defectdistill.training.synthesizers.{name}")
     with stage_run("augment", params.flat("augment"), params.tracking.required) as run:
         augment(train, output, **table3)
         augment(Path("data/prepared/unlabelled"), Path("data/augmented_unlabelled"), **table3)
         copied = len(read_index(output))
-        made = synthesizer.synthesize(train, output, summary["classes"], cyclegan)
+        made = synthesizer.synthesize(train, output, data["classes"], cyclegan)
         images, masks = open_array(output / "images.npy"), open_array(output / "masks.npy")
         each = params.augment.copies + 1
         step = max(1, copied // each // SHOWN) * each  # photographs from all over the training split
@@ -40,9 +40,9 @@ def main() -> None:
             for row in list(range(0, copied, step))[:SHOWN]
         ]
         title = "Training photographs (first column) and their augmented copies"
-        contact_sheet(rows, each, SHEET, title, synthetic=summary["synthetic"])
+        contact_sheet(rows, each, SHEET, title, synthetic=data["synthetic"])
         if made:
-            contact_sheet(made, max(len(row[1]) for row in made), MADE, FORGED, synthetic=summary["synthetic"])
+            contact_sheet(made, max(len(row[1]) for row in made), MADE, FORGED, synthetic=data["synthetic"])
         run.log_metrics({"images": len(images)})
         run.log_artifacts(SHEET, *[MADE] * bool(made))
 

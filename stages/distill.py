@@ -19,7 +19,7 @@ from defectdistill.training.once import Work, train_once
 
 DATA, BY = place("--data") / "data", place("--teacher")
 SPLITS, MORE = {"train": DATA / "augmented", "val": DATA / "prepared/val"}, DATA / "augmented_unlabelled"
-SUMMARY, STAGE = DATA / "prepared/summary.json", sys.argv[1]
+LEARNED, STAGE = DATA / "prepared/learned.json", sys.argv[1]
 FEATURES, TEACHER, FROZEN = BY / "data/teacher_features", BY / "models/teacher", BY / "models/frozen_teacher"
 MODEL, METRICS = Path("models", {"baseline": "baseline", "distill": "student"}[STAGE]), Path("metrics", STAGE)
 OUTPUTS = (str(MODEL), str(METRICS), f"metrics/runs/{STAGE}.json")
@@ -27,9 +27,9 @@ OUTPUTS = (str(MODEL), str(METRICS), f"metrics/runs/{STAGE}.json")
 
 def train(params: Params, work: Work) -> None:
     """Write the student and its history."""
-    settings, summary, machine = params.student.model_dump(), read_json(SUMMARY), set_up(**params.compute.model_dump())
+    settings, data, machine = params.student.model_dump(), read_json(LEARNED), set_up(**params.compute.model_dump())
     kind = importlib.import_module(f"defectdistill.training.tasks.{params.student.task}")
-    task = kind.student_task(settings, summary, SPLITS["train"])
+    task = kind.student_task(settings, data, SPLITS["train"])
     lessons = [Lesson(task)]
     if STAGE == "distill":
         from defectdistill.training.course import lessons_of  # the baseline does not depend on it
@@ -39,15 +39,15 @@ def train(params: Params, work: Work) -> None:
         for lesson in lessons:
             lesson.give(SPLITS, settings, machine, work.folder, METRICS, run.log_epoch)
         if is_main_process():
-            checkpoint.save(MODEL, task.student.state_dict(), kind.student_config(settings, summary))
-            run.log_lineage(summary, [MODEL, *[TEACHER] * (STAGE == "distill")])
+            checkpoint.save(MODEL, task.student.state_dict(), kind.student_config(settings, data))
+            run.log_lineage(data, [MODEL, *[TEACHER] * (STAGE == "distill")])
             run.log_artifacts(METRICS)
 
 
 def main() -> None:
     """Read the images (and the teacher's features), write the model and its history."""
     params, taught = load_params(), STAGE == "distill"
-    inputs = [*SPLITS.values(), SUMMARY, *([MORE, FEATURES / "manifest.json", TEACHER, FROZEN] if taught else [])]
+    inputs = [*SPLITS.values(), LEARNED, *([MORE, FEATURES / "manifest.json", TEACHER, FROZEN] if taught else [])]
     settings = params.flat("student", "compute", *["distill"] * taught)
     train_once(STAGE, settings, inputs, OUTPUTS, lambda work: train(params, work))
 

@@ -21,17 +21,17 @@ from defectdistill.training.once import Work, train_once
 from defectdistill.training.segmentation_teacher import warn_of_nothing_found
 
 DATA = place("--data") / "data"
-TRAIN, VAL, SUMMARY = DATA / "augmented", DATA / "prepared/val", DATA / "prepared/summary.json"
+TRAIN, VAL, LEARNED = DATA / "augmented", DATA / "prepared/val", DATA / "prepared/learned.json"
 MODEL, METRICS = Path("models/teacher"), Path("metrics/teacher")
 OUTPUTS = ("models/teacher", "metrics/teacher", "metrics/runs/teacher.json")
 
 
 def train(params: Params, work: Work) -> None:
     """Write the teacher, its history and, of a segmentation network, a picture."""
-    settings, summary, machine = params.teacher, read_json(SUMMARY), set_up(**params.compute.model_dump())
+    settings, data, machine = params.teacher, read_json(LEARNED), set_up(**params.compute.model_dump())
     kind = importlib.import_module(f"defectdistill.training.teachers.{settings.network}")
     with stage_run("teacher", work.settings, params.tracking.required, work.run) as run:
-        teaching = kind.teaching(settings.model_dump(), summary, TRAIN, VAL, machine.on_gpu)
+        teaching = kind.teaching(settings.model_dump(), data, TRAIN, VAL, machine.on_gpu)
         kept = settings.model_dump(include=LIMITS) | {"folder": work.folder, "history": METRICS / "history.csv"}
         training = {"machine": machine, "monitor": teaching.monitor, "on_epoch": run.log_epoch}
         history = fit(teaching.task, teaching.train, teaching.val, **training, **kept)
@@ -39,9 +39,9 @@ def train(params: Params, work: Work) -> None:
             checkpoint.save(MODEL, teaching.network.state_dict(), teaching.config)
             if teaching.channels:
                 segmenter = Segmenter(teaching.network, teaching.channels)
-                mask_sheet(segmenter, VAL, METRICS / "masks.png", summary["synthetic"])
+                mask_sheet(segmenter, VAL, METRICS / "masks.png", data["synthetic"])
                 warn_of_nothing_found(history)
-            run.log_lineage(summary, [MODEL])
+            run.log_lineage(data, [MODEL])
             run.log_artifacts(METRICS)
 
 
@@ -49,7 +49,7 @@ def main() -> None:
     """Read the augmented images and the validation split, write models/teacher and metrics/teacher."""
     params = load_params()
     settings = params.flat("teacher", "compute")
-    train_once("teacher", settings, (TRAIN, VAL, SUMMARY), OUTPUTS, lambda work: train(params, work))
+    train_once("teacher", settings, (TRAIN, VAL, LEARNED), OUTPUTS, lambda work: train(params, work))
 
 
 if __name__ == "__main__":

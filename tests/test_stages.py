@@ -62,7 +62,7 @@ for path in map(Path, outs):
     for part in ("train", "val", "test", "unlabelled"):
         (path / part).mkdir(parents=True, exist_ok=True)
         (path / part / "array").write_text(uuid.uuid4().hex)
-    for file in ("summary.json", "contact_sheet.png", "history.csv", "masks.png"):
+    for file in ("summary.json", "learned.json", "contact_sheet.png", "history.csv", "masks.png"):
         (path / file).write_text(uuid.uuid4().hex)
 with open("ran.log", "a") as log:
     log.write(name + "\\n")

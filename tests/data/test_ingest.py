@@ -1,5 +1,6 @@
 import csv
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -162,11 +163,16 @@ def test_a_name_that_comes_twice_is_a_mistake_of_the_source(tmp_path):
 
 def test_masks_that_are_not_called_so_are_no_photographs(tmp_path):
     masks = [Sample("bw/a/1.png", "a", mask(), None), Sample("bw/b/2.png", "b", mask(), None)]
-    _, index, rejected = ingest([*GOOD, *masks], tmp_path)
+    summary, index, rejected = ingest([*GOOD, *masks], tmp_path)
     assert {row["name"] for row in index} == {item.name for item in GOOD}
+    assert summary["masks_left_out"] == 2
     assert all("has 2 colours, a mask and no photograph" in rejected[item.name] for item in masks)
     _, index, rejected = ingest([*masks], tmp_path)
     assert len(index) == 2, "drawings alone are what they are"
     assert not rejected
     blank = Sample("a/blank.png", "a", cv2.imencode(".png", np.full((9, 9), 7, np.uint8))[1].tobytes(), None)
     assert not ingest([*GOOD, blank], tmp_path)[2]
+    many = [replace(item, name=f"{number}/{item.name}") for number in range(12) for item in GOOD]
+    summary, _, rejected = ingest([*many, *masks], tmp_path)
+    assert {*rejected} == {item.name for item in masks}
+    assert summary["masks_left_out"] == 0, "two drawings among many photographs"

@@ -4,6 +4,7 @@ import json
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -147,19 +148,39 @@ def test_the_digest_of_the_photographs_is_that_of_any_split_of_them(tmp_path):
     assert digest_of() != digest
 
 
-def test_a_new_test_photograph_changes_nothing_that_a_training_reads(tmp_path):
-    def read_by_trainings():
-        files = (path for side in ("train", "val", "unlabelled") for path in (tmp_path / "prepared" / side).iterdir())
-        return {path: path.read_bytes() for path in (*files, tmp_path / "prepared/summary.json")}
+def read_by_trainings(folder):
+    files = (path for side in ("train", "val", "unlabelled") for path in (folder / "prepared" / side).iterdir())
+    return {path: path.read_bytes() for path in (*files, folder / "prepared/learned.json")}
 
+
+def test_another_test_photograph_changes_nothing_that_a_training_reads(tmp_path):
     run(tmp_path)
-    tested, before = read_index(tmp_path / "prepared/test")[0]["name"], read_by_trainings()
+    tested, before = read_index(tmp_path / "prepared/test")[0]["name"], read_by_trainings(tmp_path)
     rows = read_table(tmp_path / "raw/index.csv")
     (image,) = (row["image"] for row in rows if row["name"] == tested)
     (other,) = (row["image"] for row in rows if row["name"] == read_index(tmp_path / "prepared/train")[0]["name"])
     shutil.copy(tmp_path / "raw" / other, tmp_path / "raw" / image)
     prepare(tmp_path / "raw", tmp_path / "prepared", **SETTINGS)
-    assert read_by_trainings() == before
+    assert read_by_trainings(tmp_path) == before
+
+
+@pytest.mark.parametrize("near_duplicates", [False, True])
+def test_one_more_test_photograph_changes_nothing_that_a_training_reads(tmp_path, near_duplicates):
+    def prepared(tested):
+        learned, rng = [sample for sample in photographs(binary) if sample.label], np.random.default_rng(0)
+        samples = [replace(sample, split="train") for sample in learned]
+        samples += [replace(sample, name=f"new/{sample.name}", split="test") for sample in learned[::5][:tested]]
+        for position, sample in enumerate(samples):  # no two look alike
+            image = cv2.resize(rng.integers(0, 255, (6, 8, 3), np.uint8), (32, 24))
+            samples[position] = replace(sample, image=cv2.imencode(".png", image)[1].tobytes())
+        write_raw(samples, tmp_path / "raw", "folder", synthetic=False, max_pixels=10**6)
+        settings = SETTINGS | {"protocol": "given", "near_duplicates": near_duplicates}
+        return prepare(tmp_path / "raw", tmp_path / "prepared", **settings)["counts"]["test"]
+
+    assert prepared(5) == {"dent": 2, "good": 2, "scratch": 1}
+    before = read_by_trainings(tmp_path)
+    assert prepared(6) == {"dent": 2, "good": 2, "scratch": 2}
+    assert read_by_trainings(tmp_path) == before
 
 
 @pytest.mark.parametrize(
@@ -402,4 +423,4 @@ def test_two_processes_write_the_same_bytes(tmp_path):
         environment = {"PYTHONHASHSEED": seed, "PATH": "", "PYTHONPATH": ":".join(sys.path)}
         subprocess.run([sys.executable, "-c", code, str(tmp_path / name)], check=True, env=environment)
     assert digest(tmp_path / "one") == digest(tmp_path / "two")
-    assert len(digest(tmp_path / "one/prepared")) == 15
+    assert len(digest(tmp_path / "one/prepared")) == 16

@@ -23,7 +23,7 @@ SETTINGS = {
     "min_lr": 0.0, "warmup": 0, "weight_decay": 0.0, "epochs": 12, "seed": 0,
 }  # fmt: skip
 
-DATA = {"classes": ["bright", "dark"], "marked": {"train": 5, "val": 5, "test": 5}}
+DATA = {"classes": ["bright", "dark"], "marked_splits": ["train", "val", "test"]}
 
 
 @pytest.fixture
@@ -74,12 +74,12 @@ def test_masks_without_a_defect_are_refused(split):
 
 @pytest.mark.parametrize(
     ("marked", "named"),
-    [({"val": 0, "test": 2}, "val"), ({"val": 2, "test": 0}, "test"), ({"val": 0, "test": 0}, "val and test")],
+    [(["test"], "val"), (["val"], "test"), ([], "val and test")],
 )
 def test_splits_by_which_it_could_not_be_judged_are_refused_before_the_training(split, marked, named):
     with pytest.raises(ValueError, match=f"^no image of {named} has a mask that shows a defect"):
-        segmentation_student_task(SETTINGS, DATA | {"marked": {"train": 5} | marked}, split)
-    data = DATA | {"marked": {"train": 5} | marked, "size": 32, "resize": "squash"}
+        segmentation_student_task(SETTINGS, DATA | {"marked_splits": ["train", *marked]}, split)
+    data = DATA | {"marked_splits": ["train", *marked], "size": 32, "resize": "squash"}
     with pytest.raises(ValueError, match=f"^no image of {named} has"):
         resunet.teaching(SETTINGS | {"batch_size": 3}, data, split, split, on_gpu=False)
     with pytest.raises(ValueError, match=f"^no image of {named} has"):
@@ -87,9 +87,9 @@ def test_splits_by_which_it_could_not_be_judged_are_refused_before_the_training(
 
 
 def test_a_class_that_no_mask_shows_is_named_before_it_is_taught_by_masks_alone(capsys):
-    warn_of_the_unseen({"masks": {"normal_classes": [], "unmarked_classes": []}})
+    warn_of_the_unseen({"unmasked_classes": []})
     assert not capsys.readouterr().err
-    warn_of_the_unseen({"masks": {"normal_classes": ["good"], "unmarked_classes": ["burr"]}})
+    warn_of_the_unseen({"unmasked_classes": ["burr", "good"]})
     assert re.search(r"no mask shows burr, good, .*weights\.soft_targets: 0", capsys.readouterr().err)
 
 

@@ -62,7 +62,7 @@ def data(tmp_path_factory):
 def student(kind, folder):
     if kind == "segmentation":
         return segmentation_student_task(
-            TRAINING | RESUNET, {"classes": NAMES, "marked": {"val": 4, "test": 4}}, folder
+            TRAINING | RESUNET, {"classes": NAMES, "marked_splits": ["val", "test"]}, folder
         )
     return classification_task(
         TRAINING | {"arch": "small_cnn_3", "label_smoothing": 0.0, "class_weights": "none"}, 2, LABELS

@@ -15,6 +15,7 @@ from defectdistill.data.tables import write_json, write_table
 
 COLUMNS = ("id", "name", "label", "group", "image", "mask", "width", "height", "split")
 LARGEST_PIXEL = 8  # bytes: four channels of 16 bits, not compressed
+DRAWN = 0.1  # of all images: so many that look like masks are masks, one or two may be a drawing among photographs
 LARGEST_REST = 10_000_000  # bytes of a file that are no pixels: a camera's preview, colour profile, notes
 
 
@@ -131,7 +132,8 @@ def _without_masks(rows: list[dict], rejected: list[Rejected]) -> tuple[list[dic
     for row in rows:
         (masks if 1 < row["colours"] <= MASK_COLOURS else photographs).append(row)  # what is blank is no mask
     reason = "colours, a mask and no photograph like the others; put masks into a folder called masks, or beside their"
-    named = [Rejected(row["name"], f"has {row['colours']} {reason} photograph as NAME_mask") for row in masks]
+    drawn = len(masks) >= DRAWN * len(rows)
+    named = [Rejected(row["name"], f"has {row['colours']} {reason} photograph as NAME_mask", drawn) for row in masks]
     return photographs, rejected + named
 
 

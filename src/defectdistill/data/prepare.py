@@ -57,7 +57,8 @@ def prepare(
     (name, label) as `GivenMasks.empty_on_defect`; `test/photographs.json`, whose `sha256` names the photographs and
     masks that any split is made of; `summary.json`, whose `sha256` names what is learned from, whose `marked` counts,
     by split, the images whose mask shows a defect, and whose `label_set_aside` counts those of `unlabelled` that
-    `label_limit` took the label from. Raises `DataError` for settings or data that cannot be used.
+    `label_limit` took the label from; `learned.json`, of that what a training may read: one more test photograph leaves
+    it as it is. Raises `DataError` for settings or data that cannot be used.
     """
     rows = read_table(raw / "index.csv")
     labelled = [row for row in rows if row["label"]]
@@ -85,7 +86,8 @@ def prepare(
     counts = {"marked": marked, "unlabelled": len(unlabelled), "label_set_aside": len(lost)}
     summary |= counts | label_maps.summary()
     write_json(output / "summary.json", summary)
-    # Of test photographs too, and so where no training looks: another one in the place of one trains nothing anew.
+    write_json(output / "learned.json", _learned(summary))
+    # Of test photographs too, and so where no training looks: a new one trains nothing anew.
     write_json(output / PHOTOGRAPHS, {"sha256": digest([raw / name for name in ("index.csv", "images", "masks")], raw)})
     return summary
 
@@ -97,6 +99,16 @@ def _summary(raw: Path, output: Path, labelled: list[dict[str, str]], sides: Seq
         "counts": _counts(labelled, sides),
         "groups": len({row["group"] for row in labelled}),
         "sha256": digest([output / side for side in ("train", "val", "unlabelled")], output),
+    }
+
+
+def _learned(summary: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what the networks and their lineage are told of the data: no number that counts test photographs."""
+    keys = ("source", "synthetic", "protocol", "sha256", "classes", "size", "resize")
+    return {key: summary[key] for key in keys} | {
+        "counts": {side: summary["counts"][side] for side in ("train", "val")},
+        "marked_splits": [side for side in SIDES if summary["marked"][side]],
+        "unmasked_classes": sorted({*summary["masks"]["normal_classes"], *summary["masks"]["unmarked_classes"]}),
     }
 
 

@@ -62,19 +62,19 @@ class Run:
         self.log(tags=tags)
 
     def log_lineage(
-        self, summary: dict[str, Any], models: Iterable[Path], photographs: dict[str, str] | None = None
+        self, data: dict[str, Any], models: Iterable[Path], photographs: dict[str, str] | None = None
     ) -> None:
         """Name what this run learned from and what it made: tags data/sha256 and NAME/sha256, and the data set.
 
-        `summary` is data/prepared/summary.json; `models` are checkpoint folders. A run that may read the test split
-        gives its photographs.json too, for the tag raw/sha256: what every split is made of.
+        `data` is data/prepared/learned.json, or summary.json, which says more; `models` are checkpoint folders. A run
+        that may read the test split gives its photographs.json too, for the tag raw/sha256: what every split is of.
         """
         from defectdistill.checkpoint import content_hash  # imports torch, which not every stage needs
 
         hashes = {model.name: content_hash(model) for model in models}
         hashes |= {"raw": photographs["sha256"]} if photographs else {}
-        self.set_tags({f"{name}/sha256": value for name, value in {"data": summary["sha256"], **hashes}.items()})
-        self.log(dataset={key: summary[key] for key in ("source", "sha256", "synthetic", "protocol", "counts")})
+        self.set_tags({f"{name}/sha256": value for name, value in {"data": data["sha256"], **hashes}.items()})
+        self.log(dataset={key: data[key] for key in ("source", "sha256", "synthetic", "protocol", "counts")})
 
 
 class NoRun:

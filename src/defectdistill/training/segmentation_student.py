@@ -4,7 +4,7 @@ Its K output channels are classes against a background whose logit is zero (`mod
 """
 
 import dataclasses
-from collections.abc import Mapping, Set
+from collections.abc import Sequence, Set
 from pathlib import Path
 from typing import Any
 
@@ -28,10 +28,10 @@ Truth = dict[str, torch.Tensor]
 def segmentation_student_task(settings: dict, data: dict[str, Any], train: Path) -> "SegmentationStudentTask":
     """Return the task that section `student` of params.yaml describes, with its network's first weights by its seed.
 
-    `data` is the prepared data's summary.json, `train` the folder of the training images, whose masks weigh the
+    `data` is the prepared data's learned.json, `train` the folder of the training images, whose masks weigh the
     classes. Raises ValueError for data by which no epoch could be chosen, or the network not be measured afterwards.
     """
-    require_marked(data["marked"])
+    require_marked(data["marked_splits"])
     classes = len(data["classes"])
     seed_everything(settings["seed"])
     keys = ("encoder", "global_context", "feature_fusion", "weights")
@@ -40,11 +40,11 @@ def segmentation_student_task(settings: dict, data: dict[str, Any], train: Path)
     return SegmentationStudentTask(network, classes, Optimisation(**rates), class_weights(train, classes))
 
 
-def require_marked(marked: Mapping[str, int]) -> None:
+def require_marked(marked: Sequence[str]) -> None:
     """Raise ValueError naming the splits none of whose images has a mask that shows a defect: Dice is 0 there, whatever
-    is learned, or not defined. Before a training that would be wasted; `marked` counts such images by split.
+    is learned, or not defined. Before a training that would be wasted; `marked` names the splits that have such images.
     """
-    empty = [split for split in ("val", "test") if not marked[split]]
+    empty = [split for split in ("val", "test") if split not in marked]
     if empty:
         raise ValueError(
             f"no image of {' and '.join(empty)} has a mask that shows a defect, so a network that segments could not "

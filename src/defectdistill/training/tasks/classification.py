@@ -9,7 +9,7 @@ from defectdistill.training.classification import ClassificationTask, classifica
 
 
 def student_task(settings: dict[str, Any], data: dict[str, Any], train: Path) -> ClassificationTask:
-    """Return what is trained; `settings` is section `student`, `data` the prepared data's summary.json, `train` the
+    """Return what is trained; `settings` is section `student`, `data` the prepared data's learned.json, `train` the
     folder of the training images."""
     return classification_task(settings, len(data["classes"]), labels_of(train))
 

@@ -8,7 +8,7 @@ from defectdistill.training.segmentation_student import SegmentationStudentTask,
 
 
 def student_task(settings: dict[str, Any], data: dict[str, Any], train: Path) -> SegmentationStudentTask:
-    """Return what is trained; `settings` is section `student`, `data` the prepared data's summary.json, `train` the
+    """Return what is trained; `settings` is section `student`, `data` the prepared data's learned.json, `train` the
     folder of the training images."""
     return segmentation_student_task(settings, data, train)
 

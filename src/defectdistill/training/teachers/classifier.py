@@ -11,7 +11,7 @@ from defectdistill.training.teachers.teaching import Teaching
 
 
 def teaching(settings: dict[str, Any], data: dict[str, Any], train: Path, val: Path, on_gpu: bool) -> Teaching:
-    """Return what is trained; `settings` is section `teacher`, `data` the prepared data's summary.json."""
+    """Return what is trained; `settings` is section `teacher`, `data` the prepared data's learned.json."""
     task = classification_task(settings, len(data["classes"]), labels_of(train))
     return Teaching(
         task,

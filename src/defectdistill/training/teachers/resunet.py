@@ -10,7 +10,7 @@ from defectdistill.training.teachers.teaching import Teaching, warn_of_the_unsee
 
 
 def teaching(settings: dict[str, Any], data: dict[str, Any], train: Path, val: Path, on_gpu: bool) -> Teaching:
-    """Return what is trained; `settings` is section `teacher`, `data` the prepared data's summary.json."""
+    """Return what is trained; `settings` is section `teacher`, `data` the prepared data's learned.json."""
     task = segmentation_student_task(settings, data, train)
     warn_of_the_unseen(data)
     loading = {"batch_size": settings["batch_size"], "on_gpu": on_gpu}

@@ -29,9 +29,9 @@ class Teaching:
 def warn_of_the_unseen(data: dict[str, Any]) -> None:
     """Print which classes no mask shows: what a teacher that learns from masks alone says of them, nothing has taught.
 
-    `data` is the prepared data's summary.json.
+    `data` is the prepared data's learned.json.
     """
-    unseen = sorted({*data["masks"]["normal_classes"], *data["masks"]["unmarked_classes"]})
+    unseen = data["unmasked_classes"]
     if unseen:
         print(
             f"no mask shows {', '.join(unseen)}, and this teacher learns from masks alone: its evidence never speaks "

@@ -10,7 +10,7 @@ from defectdistill.training.teachers.teaching import Teaching, warn_of_the_unsee
 
 
 def teaching(settings: dict[str, Any], data: dict[str, Any], train: Path, val: Path, on_gpu: bool) -> Teaching:
-    """Return what is trained; `settings` is section `teacher`, `data` the prepared data's summary.json."""
+    """Return what is trained; `settings` is section `teacher`, `data` the prepared data's learned.json."""
     channels = ["defect"] if settings["target"] == "binary" else data["classes"]
     task = segmentation_task(settings, len(channels))
     every = settings["loss"] == "ce_dice_image"  # images without a mask teach this loss something too
