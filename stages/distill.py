@@ -14,6 +14,7 @@ from defectdistill.processes import is_main_process
 from defectdistill.stage import run_stage
 from defectdistill.tracking.runs import stage_run
 from defectdistill.training.compute import set_up
+from defectdistill.training.length import lengthened
 from defectdistill.training.lesson import Lesson
 from defectdistill.training.once import Work, train_once
 
@@ -27,7 +28,8 @@ OUTPUTS = (str(MODEL), str(METRICS), f"metrics/runs/{STAGE}.json")
 
 def train(params: Params, work: Work) -> None:
     """Write the student and its history."""
-    settings, data, machine = params.student.model_dump(), read_json(LEARNED), set_up(**params.compute.model_dump())
+    data, machine = read_json(LEARNED), set_up(**params.compute.model_dump())
+    settings = lengthened(params.student.model_dump(), SPLITS["train"])
     kind = importlib.import_module(f"defectdistill.training.tasks.{params.student.task}")
     task = kind.student_task(settings, data, SPLITS["train"])
     lessons = [Lesson(task)]

@@ -17,6 +17,7 @@ from defectdistill.stage import run_stage
 from defectdistill.tracking.runs import stage_run
 from defectdistill.training.compute import set_up
 from defectdistill.training.fit import LIMITS, fit
+from defectdistill.training.length import lengthened
 from defectdistill.training.once import Work, train_once
 from defectdistill.training.segmentation_teacher import warn_of_nothing_found
 
@@ -28,11 +29,12 @@ OUTPUTS = ("models/teacher", "metrics/teacher", "metrics/runs/teacher.json")
 
 def train(params: Params, work: Work) -> None:
     """Write the teacher, its history and, of a segmentation network, a picture."""
-    settings, data, machine = params.teacher, read_json(LEARNED), set_up(**params.compute.model_dump())
-    kind = importlib.import_module(f"defectdistill.training.teachers.{settings.network}")
+    data, machine = read_json(LEARNED), set_up(**params.compute.model_dump())
+    settings = lengthened(params.teacher.model_dump(), TRAIN, params.teacher.masked_only)
+    kind = importlib.import_module(f"defectdistill.training.teachers.{params.teacher.network}")
     with stage_run("teacher", work.settings, params.tracking.required, work.run) as run:
-        teaching = kind.teaching(settings.model_dump(), data, TRAIN, VAL, machine.on_gpu)
-        kept = settings.model_dump(include=LIMITS) | {"folder": work.folder, "history": METRICS / "history.csv"}
+        teaching = kind.teaching(settings, data, TRAIN, VAL, machine.on_gpu)
+        kept = {name: settings[name] for name in LIMITS} | {"folder": work.folder, "history": METRICS / "history.csv"}
         training = {"machine": machine, "monitor": teaching.monitor, "on_epoch": run.log_epoch}
         history = fit(teaching.task, teaching.train, teaching.val, **training, **kept)
         if is_main_process():

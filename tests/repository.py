@@ -46,10 +46,12 @@ TINY = {
     "augment.copies": 1,
     "teacher.width": 2,
     "teacher.epochs": 2,
+    "teacher.min_steps": 0,
     "student.arch": "small_cnn_12",  # few operations: what `export` traces, and the runtimes compile
     **{f"{section}.levels": [2, 4] for section in ("freeze", "distill")},
     "distill.hint_level": 4,
     "student.epochs": 2,
+    "student.min_steps": 0,
     "student.lr": 0.0001,  # Adam makes whole steps of rounding errors: at a high rate two processes part from one
     "student.warmup": 1,
     "compute.precision": "fp32",

@@ -29,8 +29,10 @@ def test_a_folder_with_bad_files_reaches_the_report(tmp_path):
     whole = (tmp_path / "mine/dent & rust/photo 0.jpg").read_bytes()
     (tmp_path / "mine/dent & rust/half.jpg").write_bytes(whole[: len(whole) // 2])
     folder = make_repository(tmp_path / "repository", TINY)
-    output = run(f"dvc exp run -S ingest.source=folder -S ingest.path={tmp_path / 'mine'}", folder)
+    mine = f"-S ingest.source=folder -S ingest.path={tmp_path / 'mine'}"
+    output = run(f"dvc exp run {mine} -S student.min_steps=5", folder)
     assert executed(output) == STAGES
+    assert output.count("6 optimiser steps: 3 epochs of 2") == 2  # baseline and student, 2 epochs by their setting
     assert "3 inputs were left out" in output
     with open(folder / "data/raw/rejected.csv", newline="") as file:
         assert {row["name"] for row in csv.DictReader(file)} == {

@@ -145,7 +145,7 @@ def test_settings_of_other_sources_are_not_in_use(tmp_path):
 SEGMENTER = {
     "task": "segmentation", "encoder": "tu-convnext_atto", "global_context": False, "feature_fusion": False,
     "weights": "none", "lr": 0.001, "min_lr": 0.0, "warmup": 0, "weight_decay": 0.0, "batch_size": 4, "epochs": 2,
-    "patience": 2, "seed": 0, "dihedral": False,
+    "min_steps": 0, "patience": 2, "seed": 0, "dihedral": False,
 }  # fmt: skip
 
 
@@ -183,7 +183,7 @@ def test_a_student_that_segments_and_a_classifier_need_masks_between_them(tmp_pa
 CLASSIFIER = {
     "network": "classifier", "arch": "resnet18", "weights": "none", "lr": 0.001, "min_lr": 0.0, "warmup": 0,
     "weight_decay": 0.0, "label_smoothing": 0.0, "class_weights": "none", "batch_size": 4, "epochs": 2,
-    "patience": 2, "seed": 0,
+    "min_steps": 0, "patience": 2, "seed": 0,
 }  # fmt: skip
 
 

@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from defectdistill.sections import Count, Name, NotNegative, Positive, Section, Seed
+from defectdistill.sections import Count, Name, NotNegative, Positive, Section, Seed, Steps
 
 
 class UNet3PlusTeacher(Section):
@@ -21,8 +21,14 @@ class UNet3PlusTeacher(Section):
     weight_decay: NotNegative
     batch_size: Annotated[int, Field(ge=2)]
     epochs: Count
+    min_steps: Steps
     patience: Count | None
     seed: Seed
+
+    @property
+    def masked_only(self) -> bool:
+        """Whether images without a mask teach it nothing."""
+        return self.loss != "ce_dice_image"
 
     @model_validator(mode="after")
     def knows_the_image(self) -> "UNet3PlusTeacher":
@@ -54,8 +60,14 @@ class Training(Section):
     weight_decay: NotNegative
     batch_size: Annotated[int, Field(ge=2)]
     epochs: Count
+    min_steps: Steps
     patience: Count | None
     seed: Seed
+
+    @property
+    def masked_only(self) -> bool:
+        """Whether images without a mask teach it nothing: here each has its label."""
+        return False
 
     @model_validator(mode="after")
     def warms_up_in_time(self) -> "Training":
