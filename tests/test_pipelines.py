@@ -22,7 +22,7 @@ def repository(tmp_path_factory):
     text = (folder / ABLATION).read_text()
     (folder / ABLATION).write_text(re.sub(r"row: \[none.*?\]", "row: [none]", text, flags=re.DOTALL))
     replace(folder / ABLATION, ("[random_teacher, other_encoder]", "[random_teacher]"), ("[0, 1, 2]", "[1]"))
-    replace(folder / ABLATION.parent / "params.yaml", ("epochs: 8, min_steps: 0, warmup: 1", "epochs: 2, min_steps: 0, warmup: 1"))
+    replace(folder / ABLATION.parent / "params.yaml", ("epochs: 8, min_steps", "epochs: 2, min_steps"))
     keep(folder / ABLATION.parent, {"none", "random_teacher"})
     replace(folder / PROTOCOLS, ("grouped, random, after", "after"), *UNUSED)
     keep(folder / PROTOCOLS.parent, {"after_baseline", "after_student"})
