@@ -7,6 +7,9 @@ import cv2
 import numpy as np
 from repository import STAGES, TINY, executed, make_repository, run, runs, set_params
 
+# A student of the library's, as the default is, at the default's levels.
+LIBRARY = {"student.arch": "shufflenet_v2_x0_5", "freeze.levels": [8, 16], "distill.levels": [8, 16]}
+
 
 def photographs(folder: Path, classes: dict[str, int]) -> None:
     """Write grey photographs with a bright defect and a 0/255 mask beside each."""
@@ -28,7 +31,7 @@ def test_a_folder_with_bad_files_reaches_the_report(tmp_path):
     (tmp_path / "mine/scratch/empty.jpg").write_bytes(b"")
     whole = (tmp_path / "mine/dent & rust/photo 0.jpg").read_bytes()
     (tmp_path / "mine/dent & rust/half.jpg").write_bytes(whole[: len(whole) // 2])
-    folder = make_repository(tmp_path / "repository", TINY)
+    folder = make_repository(tmp_path / "repository", TINY | LIBRARY)
     mine = f"-S ingest.source=folder -S ingest.path={tmp_path / 'mine'}"
     output = run(f"dvc exp run {mine} -S student.min_steps=5", folder)
     assert executed(output) == STAGES

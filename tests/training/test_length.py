@@ -1,5 +1,7 @@
+import numpy as np
 import pytest
 
+from defectdistill.data.batches import PackedBatches, batches
 from defectdistill.data.tables import write_table
 from defectdistill.training.length import lengthened
 
@@ -23,5 +25,24 @@ def test_a_training_has_so_many_epochs_that_it_makes_its_steps(
 ):
     rows = [(f"{number}.png", 0, "given" if number < masked else "none") for number in range(images)]
     write_table(tmp_path / "index.csv", ("name", "label", "mask_source"), rows)
-    settings = {"epochs": 12, "batch_size": 16, "min_steps": min_steps, "lr": 0.1}
-    assert lengthened(settings, tmp_path, masked_only) == settings | {"epochs": max(epochs, 12)}
+    settings = {"epochs": 12, "batch_size": 16, "min_steps": min_steps, "patience": None, "lr": 0.1}
+    assert lengthened(settings, tmp_path, masked_only) == settings | {"epochs": epochs}
+
+
+@pytest.mark.parametrize(
+    ("patience", "min_steps", "epochs", "grown"),
+    [(12, 36, 12, 12), (12, 72, 24, 24), (5, 72, 24, 10), (5, 39, 13, 6), (None, 72, 24, None)],
+)
+def test_patience_grows_with_the_epochs(tmp_path, patience, min_steps, epochs, grown):
+    write_table(tmp_path / "index.csv", ("name", "label"), [(f"{number}.png", 0) for number in range(40)])
+    settings = {"epochs": 12, "batch_size": 16, "min_steps": min_steps, "patience": patience}
+    assert lengthened(settings, tmp_path) == settings | {"epochs": epochs, "patience": grown}
+
+
+@pytest.mark.parametrize("images", [31, 32, 33, 34])
+def test_it_counts_the_steps_that_the_loader_makes(tmp_path, images):
+    arrays = {"image": np.zeros((images, 4, 4, 3), np.uint8)}
+    loader = batches(PackedBatches(arrays), batch_size=16, seed=0)
+    write_table(tmp_path / "index.csv", ("name", "label"), [(f"{number}.png", 0) for number in range(images)])
+    settings = {"epochs": 1, "batch_size": 16, "min_steps": 7 * len(list(loader)), "patience": None}
+    assert lengthened(settings, tmp_path)["epochs"] == 7

@@ -15,8 +15,8 @@ from defectdistill.data.tables import write_json, write_table
 
 COLUMNS = ("id", "name", "label", "group", "image", "mask", "width", "height", "split")
 LARGEST_PIXEL = 8  # bytes: four channels of 16 bits, not compressed
-DRAWN = 0.1  # of all images: so many that look like masks are masks, one or two may be a drawing among photographs
 LARGEST_REST = 10_000_000  # bytes of a file that are no pixels: a camera's preview, colour profile, notes
+DRAWN = 0.1  # of all images: so many that look like masks are masks, one or two may be a drawing among photographs
 
 
 def write_raw(

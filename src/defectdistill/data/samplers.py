@@ -7,7 +7,14 @@ import torch
 from torch import distributed
 from torch.utils.data import BatchSampler, RandomSampler, Sampler, SequentialSampler
 
+TRAINED_TOGETHER = 2  # images that a step needs, for batch norm
 EPOCHS = 1_000_003  # more than a training has, so that no two seeds share an epoch's order
+
+
+def batches_of(rows: int, batch_size: int, smallest: int) -> int:
+    """Return how many batches an epoch of `rows` images has, if a last one of fewer than `smallest` is left out."""
+    whole, rest = divmod(rows, batch_size)
+    return whole + (rest >= smallest)
 
 
 class HalfAndHalf(Sampler):
@@ -69,7 +76,7 @@ class Shares(BatchSampler):
 
     def smallest(self) -> int:
         """Return how many rows a global batch must have."""
-        return 1 if self.seed is None else max(2, rank_and_processes()[1])
+        return 1 if self.seed is None else max(TRAINED_TOGETHER, rank_and_processes()[1])
 
     def __iter__(self) -> Iterator[list[int]]:
         rank, processes = rank_and_processes()
@@ -78,5 +85,4 @@ class Shares(BatchSampler):
                 yield rows[rank::processes]
 
     def __len__(self) -> int:
-        whole, rest = divmod(len(self.sampler), self.batch_size)
-        return whole + (rest >= self.smallest())
+        return batches_of(len(self.sampler), self.batch_size, self.smallest())

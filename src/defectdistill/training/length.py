@@ -5,15 +5,18 @@ from pathlib import Path
 from typing import Any
 
 from defectdistill.data.packed import masked_in
+from defectdistill.data.samplers import TRAINED_TOGETHER, batches_of
 
 
 def lengthened(settings: dict[str, Any], train: Path, masked_only: bool = False) -> dict[str, Any]:
     """Return `settings`, section `teacher` or `student` of params.yaml, with the `epochs` that are trained.
 
     They are as many as given, or as many more as make `min_steps` optimiser steps with the images in the folder
-    `train`; with `masked_only` those without a mask do not count.
+    `train`; with `masked_only` those without a mask do not count. `patience` grows in proportion (rounded up): one that
+    never stopped the epochs as given must not stop the longer training before it has made its steps.
     """
-    masked = masked_in(train)
-    whole, rest = divmod(int(masked.sum()) if masked_only else len(masked), settings["batch_size"])
-    steps = whole + (rest > 1)  # in an epoch: batch norm wants two images, so a last single one is left out
-    return settings | {"epochs": max(settings["epochs"], math.ceil(settings["min_steps"] / max(steps, 1)))}
+    masked, given, patience = masked_in(train), settings["epochs"], settings["patience"]
+    rows = int(masked.sum()) if masked_only else len(masked)
+    steps = max(1, batches_of(rows, settings["batch_size"], TRAINED_TOGETHER))
+    epochs = max(given, math.ceil(settings["min_steps"] / steps))
+    return settings | {"epochs": epochs, "patience": patience and math.ceil(patience * epochs / given)}
