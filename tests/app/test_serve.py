@@ -1,9 +1,11 @@
 """Starting the page: addresses, ports, what is missing; on this machine alone unless told."""
 
+import os
 import re
 import socket
 import sys
 from pathlib import Path
+from unittest import mock
 
 import pytest
 from typer.testing import CliRunner
@@ -15,7 +17,10 @@ from defectdistill.cli import app
 
 @pytest.fixture
 def started(project, monkeypatch, tmp_path):
-    """Call `serve` in the project's folder without a server at the end; returns what would have been served."""
+    """Call `serve` in the project's folder without a server at the end; returns what would have been served.
+
+    What `serve` sets in the environment is for a process of its own: the tests behind these see none of it.
+    """
     monkeypatch.chdir(project)
     seen = []
     monkeypatch.setattr(serve, "run", lambda application, listener: seen.append((application, listener.getsockname())))
@@ -24,7 +29,8 @@ def started(project, monkeypatch, tmp_path):
         serve.serve(host, port, Path(models), tmp_path / "collected", Limits())
         return seen[-1]
 
-    return start
+    with mock.patch.dict(os.environ):
+        yield start
 
 
 def test_it_listens_on_this_machine_alone_unless_told(started, capsys):

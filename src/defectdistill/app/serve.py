@@ -23,7 +23,7 @@ SILENT = {
     "GRADIO_MCP_SERVER": "False",
     "HF_HUB_OFFLINE": "1",
     "HF_HUB_DISABLE_TELEMETRY": "1",
-    "DO_NOT_TRACK": "1",
+    "DO_NOT_TRACK": "true",  # the one form that MLflow takes; the others take it too
 }
 ADDED = 4 * MEGABYTE  # bytes of a request beside the file: form, and the drawing of a mask
 
