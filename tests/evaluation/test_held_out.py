@@ -1,7 +1,18 @@
+from pathlib import Path
+
 from test_prepare import run
 
 from defectdistill.data.tables import read_table
-from defectdistill.evaluation.held_out import read_photographs
+from defectdistill.evaluation.held_out import Photographs, read_photographs
+
+
+def test_a_copy_that_came_later_of_a_known_photograph_is_known():
+    """With it the group has a name that the model's list does not hold."""
+    keys = [{"bytes a", "group a"}, {"bytes of a copy", "group a"}, {"bytes b"}, {"bytes c", "group c"}]
+    found = Photographs([Path(f"{n}.png") for n in range(4)], [0, 0, 1, 1], ["x", "y"], list("0123"), keys)
+    assert [path.name for path in found.unseen_by(["bytes a", "group of old"]).paths] == ["2.png", "3.png"]
+    assert [path.name for path in found.unseen_by(["group c"]).paths] == ["0.png", "1.png", "2.png"]
+    assert found.unseen_by([]).paths == found.paths
 
 
 def test_copies_that_were_made_before_the_split_are_no_photographs(tmp_path):

@@ -119,6 +119,19 @@ def test_rows_are_paired_by_split_and_seed_and_seeds_are_averaged_first():
     assert perfect.error_ratio is None
 
 
+def test_of_two_models_that_are_calibrated_alike_the_more_certain_one_does_not_seem_better():
+    """Few images make a calibration error too large, and the less certain model's more: there is no interval of it."""
+    errors = {"plain": 0.07, "distilled": 0.02}
+    places = {
+        Place(row, split, 0): {"macro_f1": 0.9 + split / 100, "calibration_error": error + split / 1000}
+        for row, error in errors.items()
+        for split in range(3)
+    }
+    *_, found = paired(places, [("distilled", "plain")], 0.5)
+    assert (found.measure, found.found.difference) == ("calibration_error", pytest.approx(-0.05))
+    assert np.isnan([found.found.low, found.found.high, found.found.p_value]).all()
+
+
 def test_photographs_whose_label_was_set_aside_are_learned_from_and_tested_in_other_splits():
     assert test_share([SUMMARY]) == 80 / 160
     assert test_share(SUMMARIES) == 160 / 322
@@ -158,5 +171,8 @@ def test_the_table_holds_every_training_and_bold_is_outside_the_noise(tmp_path):
     assert remark(SUMMARIES[:1], [[60]], one_split).endswith(
         "All on the same test photographs: others may say otherwise."
     )
+    assert "calibration error" not in remark(SUMMARIES[:1], [[60]], one_split)
+    known = {place: values | {"calibration_error": 0.1} for place, values in places.items()}
+    assert "calibration error" in remark(SUMMARIES, [[60]], known)
     for file in ("table.png", "table.md", "trainings.csv"):
         assert (tmp_path / "one" / file).read_bytes() == (tmp_path / "two" / file).read_bytes()

@@ -109,6 +109,18 @@ def test_the_second_lesson_holds_what_was_hinted_or_trains_everything(folder, he
     assert set(network.state_dict()) == set(before)  # no regressor is left
 
 
+@pytest.mark.parametrize("held", [True, False])
+def test_batch_norm_learns_in_every_step_of_the_second_lesson(folder, held):
+    network, lessons = course(folder, hold_hinted=held)
+    for lesson in lessons:
+        give(folder, lesson, "work", patience=None)
+    trunk, hinted, taught = tensors_of(network, trunk_of(network, lessons[0].task.taps[2])), 4 * 2, 3 * 2
+    counted = {name: int(value) for name, value in network.state_dict().items() if name.endswith("batches_tracked")}
+    assert len(counted.keys() & trunk) > 0 < len(counted.keys() - trunk)
+    for name, steps in counted.items():
+        assert steps == (hinted if held else hinted + taught) * (name in trunk) + taught * (name not in trunk), name
+
+
 @pytest.mark.parametrize("kind", ["plain", "hint", "distilled"])
 def test_a_lesson_lays_its_images_anew_where_the_params_say_so(folder, kind):
     def losses(dihedral):

@@ -1,6 +1,7 @@
 """A training that is killed after any epoch and started again ends in the same bytes as one that was not."""
 
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ from defectdistill.models.unet3plus import UNet3Plus
 from defectdistill.training.class_weights import ClassWeights
 from defectdistill.training.classification import ClassificationTask, Optimisation
 from defectdistill.training.fit import KEPT, RESUME, fit, seed_everything
+from defectdistill.training.restart import Restartable
 from defectdistill.training.segmentation_loss import SegmentationLoss
 from defectdistill.training.segmentation_teacher import SegmentationRates, SegmentationTask
 
@@ -136,3 +138,13 @@ def test_a_kill_while_a_checkpoint_is_written_leaves_the_one_before(tmp_path, mo
         train(classification, tmp_path)
     assert (tmp_path / f"{RESUME}.ckpt").read_bytes() == before
     assert {path.name for path in tmp_path.iterdir()} == {f"{RESUME}.ckpt", f"{KEPT}.ckpt"}
+
+
+def test_no_two_seeds_have_an_epoch_of_the_same_random_numbers():
+    def drawn(seed, epoch):
+        Restartable(seed, None).on_train_batch_start(SimpleNamespace(current_epoch=epoch), None, None, 0)
+        return torch.rand(1).item()
+
+    places = [(seed, epoch) for seed in range(3) for epoch in range(3)]
+    assert len({drawn(*place) for place in places}) == len(places)
+    assert drawn(1, 2) == drawn(1, 2)

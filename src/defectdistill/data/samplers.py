@@ -8,7 +8,7 @@ from torch import distributed
 from torch.utils.data import BatchSampler, RandomSampler, Sampler, SequentialSampler
 
 TRAINED_TOGETHER = 2  # images that a step needs, for batch norm
-EPOCHS = 1_000_003  # more than a training has, so that no two seeds share an epoch's order
+EPOCHS = 1_000_003  # more than a training has, so that no two seeds share an epoch's order or dropout
 
 
 def batches_of(rows: int, batch_size: int, smallest: int) -> int:

@@ -41,8 +41,12 @@ class Photographs:
         return hashlib.sha256("\n".join(rows).encode()).hexdigest()
 
     def unseen_by(self, known: Sequence[str]) -> "Photographs":
-        """Return the photographs that share no key with `known`."""
-        kept = [position for position, keys in enumerate(self.keys) if keys.isdisjoint(known)]
+        """Return the photographs of groups none of which shares a key with `known`.
+
+        A group has another name once a copy has joined it: its photographs are told by each other.
+        """
+        met = frozenset(known).union(*(keys for keys in self.keys if not keys.isdisjoint(known)))
+        kept = [position for position, keys in enumerate(self.keys) if keys.isdisjoint(met)]
         columns = (self.paths, self.labels, self.digests, self.keys)
         paths, labels, digests, keys = ([column[position] for position in kept] for column in columns)
         return Photographs(paths, labels, self.classes, digests, keys)

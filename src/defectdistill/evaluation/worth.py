@@ -4,6 +4,8 @@ Every row is trained with each seed on each split, so that two rows differ in no
 `repeated.compare` does, which knows that trainings of one split share their test photographs and that splits overlap.
 """
 
+import dataclasses
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -115,7 +117,9 @@ def paired(
 ) -> list[Paired]:
     """Compare the rows of `pairs` (row, reference) by every measure that both have, over the places that both have.
 
-    `test_per_training_image` is what `repeated.compare` needs.
+    `test_per_training_image` is what `repeated.compare` needs. A difference in calibration error has neither interval
+    nor p-value: few images make it too large, and the more so the less certain a model is, so that of two models which
+    are calibrated alike the more certain one seems better.
     """
     found = []
     for row, reference in pairs:
@@ -130,6 +134,8 @@ def paired(
             if not trainings:
                 continue
             comparison, ratio = compare(trainings, test_per_training_image), None
+            if measure == "calibration_error":
+                comparison = dataclasses.replace(comparison, low=math.nan, high=math.nan, p_value=math.nan)
             if measure == "macro_f1" and comparison.baseline[0] < 1:
                 ratio = (1 - comparison.student[0]) / (1 - comparison.baseline[0])
             found.append(Paired(row, reference, measure, comparison, ratio))

@@ -12,6 +12,10 @@ from defectdistill.evaluation import plot_style as style
 from defectdistill.evaluation.report_words import number, signed
 from defectdistill.evaluation.worth import MEASURES, Measured, Paired, Place, means
 
+CALIBRATION = (
+    " A calibration error is too large where images are few, and more so of the less certain model: its differences "
+    "have no interval."
+)
 HEADS = ("row", "split", "seed", *MEASURES)
 
 
@@ -57,6 +61,7 @@ def remark(
         f"{sides['train']} to learn from, {' or '.join(map(ranged, masks))} of them with a mask, "
         f"{ranged([of['unlabelled'] for of in summaries])} without a label, {sides['val']} to validate, "
         f"{sides['test']} to test."
+        f"{CALIBRATION * any('calibration_error' in of for of in trained.values())}"
         f"{' All on the same test photographs: others may say otherwise.' * (len(splits) == 1)}"
     )
 

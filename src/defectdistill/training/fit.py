@@ -108,6 +108,7 @@ def fit(
     if is_main_process():
         print(f"{epochs * len(train)} optimiser steps: {epochs} epochs of {len(train)}", file=sys.stderr)
     task.to(memory_format=torch.channels_last)
+    task.train()  # Lightning leaves it as it comes, and an earlier training of the same network left it in evaluation
     rows = History(on_epoch)
     # Without patience never: not after as many epochs as there are, nor for a score that is no number.
     early = EarlyStopping(watched, mode=mode, patience=patience or epochs, check_finite=patience is not None)

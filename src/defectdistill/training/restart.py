@@ -9,14 +9,15 @@ import torch
 from lightning.pytorch.callbacks import Callback, EarlyStopping
 from lightning.pytorch.plugins import TorchCheckpointIO
 
+from defectdistill.data.samplers import EPOCHS
 from defectdistill.files import replacing
 
 
 class Restartable(Callback):
     """What Lightning's checkpoints leave out: the state of the random numbers, and that a training had stopped early.
 
-    Every epoch begins with its own seed, so that dropout in the tenth does not depend on whether the ninth ran in the
-    same process.
+    Every epoch begins with its own seed, which no epoch of a training with another seed has, so that dropout in the
+    tenth does not depend on whether the ninth ran in the same process.
     """
 
     def __init__(self, seed: int, early: EarlyStopping):
@@ -31,7 +32,7 @@ class Restartable(Callback):
     ) -> None:
         """Seed the epoch at its first batch: whether its loader has drawn a number before differs after a restart."""
         if batch_idx == 0:
-            torch.manual_seed(self.seed + trainer.current_epoch)
+            torch.manual_seed(self.seed * EPOCHS + trainer.current_epoch)
 
 
 class WholeCheckpoints(TorchCheckpointIO):
