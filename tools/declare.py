@@ -1,7 +1,8 @@
 """Write into every dvc.yaml the modules that each stage's scripts import, directly or not: `make declare`.
 
-A stage re-runs when code changes that it runs, and only then; nobody can keep such lists by hand. What is imported by
-name at run time cannot be read from the code and stands in `BY_NAME`.
+A stage re-runs when code changes that it runs; nobody can keep such lists by hand. What is imported by name at run time
+cannot be read from the code and stands in `BY_NAME`. What other names would import is declared too: whoever chooses
+another teacher in params.yaml must not get the one of yesterday's code.
 """
 
 import ast
@@ -9,9 +10,13 @@ import io
 import re
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from ruamel.yaml import YAML
+
+from defectdistill.distill_sections import Distill
+from defectdistill.params import NETWORKS, SOURCES
+from defectdistill.sections import Augment
 
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGE, SOURCE = "defectdistill", "src/defectdistill/"
@@ -27,7 +32,12 @@ BY_NAME = {
     "stages/evaluate.py": f"{SOURCE}evaluation/tasks/${{student.task}}.py",
     f"{SOURCE}training/distillation.py": f"{SOURCE}distillation/${{distill.method}}.py",
 }
-METHODS = f"{SOURCE}distillation"
+CHOICES = {  # key → its names; the task of a student is its pipeline's
+    ("ingest", "source"): SOURCES,
+    ("augment", "synthesizer"): get_args(Augment.model_fields["synthesizer"].annotation),
+    ("teacher", "network"): NETWORKS,
+    ("distill", "method"): get_args(Distill.model_fields["method"].annotation),
+}
 # What a command never comes to, though its script imports it in a function.
 NOT_REACHED = {
     r"distill\.py baseline": {f"{SOURCE}training/course.py"},
@@ -77,19 +87,25 @@ def needed(command: str, values: dict[str, Any]) -> set[str]:
     return {file for file in seen if not file.startswith((*LEFT_OUT, *inside))} | templates
 
 
+def variants_of(values: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return the parameters as they are, and with each other name in its turn."""
+    others = [
+        values | {section: values[section] | {key: name}} for (section, key), names in CHOICES.items() for name in names
+    ]
+    return [values, *others]
+
+
 def dependencies(stage: dict[str, Any], up: str, variants: list[dict[str, Any]]) -> list[str]:
     """Return the dependencies of a stage: its own, its scripts, then the modules.
 
     `up` leads to the root; `variants` are the parameters that its runs may have. Beside the root's pipeline names stand
-    for what they are now: parameters may stand in another folder, and DVC ignores no `__pycache__` in a folder outside
-    of its repository. A variant may have any method.
+    for all that they may be: parameters may stand in another folder, and DVC ignores no `__pycache__` in a folder
+    outside of its repository.
     """
     command = " ".join(stage["cmd"]) if isinstance(stage["cmd"], list) else stage["cmd"]
     scripts = sorted({f"{up}{script}" for script in re.findall(r"stages/\w+\.py", command)})
     modules = set().union(*(needed(command, values) for values in variants))
     if up:
-        if any("${distill.method}" in module for module in modules):
-            modules |= set(files_of(METHODS)) | {file for method in files_of(METHODS) for file in imported(method)}
         modules = {file for values in variants for module in modules for file in files_of(resolved(module, values))}
     own = [name for name in stage["deps"] if SOURCE not in name or not name.endswith((".py", "}"))]
     return [name for name in own if name not in scripts] + scripts + sorted((up + name for name in modules), key=plain)
@@ -115,12 +131,9 @@ def as_declared(path: Path) -> str:
     yaml.indent(mapping=2, sequence=4, offset=2)
     document, base = yaml.load(text), re.search(r"--base (\S+)", text)
     values = YAML(typ="safe", pure=True).load(path.parent / (base[1] if base else "params.yaml"))
-    changes = "".join(file.read_text(encoding="utf-8") for file in path.parent.glob("*.yaml"))
-    chosen = {values["augment"]["synthesizer"], *re.findall(r"synthesizer: (\w+)", changes)}
-    variants = [values | {"augment": values["augment"] | {"synthesizer": name}} for name in sorted(chosen)]
     for stage in document["stages"].values():
         depth = len(path.parent.relative_to(ROOT).parts) + ("wdir" in stage)
-        stage["deps"][:] = dependencies(stage, "../" * depth, variants)
+        stage["deps"][:] = dependencies(stage, "../" * depth, variants_of(values))
     written = io.StringIO()
     yaml.dump(document, written)
     return written.getvalue()
