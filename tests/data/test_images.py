@@ -264,7 +264,22 @@ def test_a_frame_larger_than_its_gif_counts():
     assert "3000×3000 = 9000000 pixels" in reason_of(bytes(data), max_pixels=1000)
 
 
-@pytest.mark.parametrize("kind", ["GIF", "TIFF", "WEBP", "PNG"])
+@pytest.mark.parametrize("kind", ["GIF", "TIFF"])
+def test_pages_of_one_size_are_refused(kind):
+    frames = [Image.new("RGB", (60, 40), (level, 0, 0)) for level in (0, 90, 200)]
+    data = encoded(frames[0], kind, save_all=True, append_images=frames[1:])
+    assert reason_of(data) == "3 pages or frames of one size; save each as a file of its own"
+    with pytest.raises(BadImage, match="3 pages"):
+        decode_mask(data)
+
+
+def test_a_page_of_another_size_is_a_preview():
+    page = Image.fromarray(picture())
+    data = encoded(page, "TIFF", save_all=True, append_images=[page.resize((15, 10))])
+    assert np.array_equal(decode_image(data), picture())
+
+
+@pytest.mark.parametrize("kind", ["WEBP", "PNG"])
 def test_of_many_frames_one_is_decoded(kind):
     frames = [Image.new("RGB", (60, 40), (level, 0, 0)) for level in range(0, 200, 10)]
     data = encoded(frames[0], kind, save_all=True, append_images=frames[1:])

@@ -10,7 +10,7 @@ DEFECTS = [
     "dent", "not_ok", "NOK", "no good", "non ok", "abnormal", "fine_scratch", "Bad Welding", "Defect_images", "goods",
     "free_edge", "lead_free", "no_solder", "okra", "notch", "normal_wear", "normal crack", "Normal_with_scratch",
     "ok-scratch", "good_bad", "ok_ng", "almost_ok", "bad normal", "dented_clean", "un-clean", "false_negative",
-    "no_crack_repair",
+    "no_crack_repair", "nicht_ok", "N_OK", "pas_ok", "never_ok", "rework_ok", "failed_ok", "crack_normal",
 ]  # fmt: skip
 
 

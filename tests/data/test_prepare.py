@@ -68,7 +68,8 @@ def test_without_masks_no_image_has_one_and_none_is_asked_for(tmp_path):
     summary = run(tmp_path, masks="none")
     assert summary["masks"] == {
         "coding": "none", "given": 0, "normal": 0, "threshold": 0, "none": 30, "empty_on_defect": 0,
-        "in_part": 0, "hollow": 0, "median_side": None, "normal_classes": ["good"], "unmarked_classes": [],
+        "in_part": 0, "hollow": 0, "nearly_all": 0, "median_side": None, "normal_classes": ["good"],
+        "unmarked_classes": [],
     }  # fmt: skip
     for side in ("train", "val", "test"):
         index, _, masks = load(tmp_path, side)
@@ -122,9 +123,11 @@ def test_arrays_index_and_summary(tmp_path):
         },
         "masks": {
             "coding": "binary", "given": 30, "normal": 0, "threshold": 0, "none": 0, "empty_on_defect": 0,
-            "in_part": 20, "hollow": 0, "median_side": 6.5, "normal_classes": ["good"], "unmarked_classes": [],
+            "in_part": 20, "hollow": 0, "nearly_all": 0, "median_side": 6.5, "normal_classes": ["good"],
+            "unmarked_classes": [],
         },
         "rejected": 0,
+        "masks_left_out": 0,
         "sha256": summary["sha256"],
     }  # fmt: skip
 
@@ -303,6 +306,33 @@ def test_few_masks_reach_training_and_validation(tmp_path, seed, drawn):
 def test_masks_that_show_nothing_are_none(tmp_path):
     summary = run(tmp_path, with_mask=lambda label, number: label == "good", size=64, masks="auto")
     assert (summary["masks"]["coding"], summary["masks"]["threshold"], summary["masks"]["normal"]) == ("none", 20, 10)
+
+
+def test_masks_of_defects_that_show_nothing_are_not_replaced_by_a_rule(tmp_path):
+    black = {"draw": lambda label, area: binary(label, area & False), "size": 64}
+    with pytest.raises(DataError, match=r"30 masks were read and not one shows anything, those of dent, scratch"):
+        run(tmp_path, **black, masks="auto")
+    assert run(tmp_path / "rule", **black, masks="threshold")["masks"]["threshold"] == 20
+
+
+def test_masks_of_a_class_that_are_too_dark_to_count_are_noticed(tmp_path):
+    def draw(label, area):
+        return (area[:, :, None] * np.array((0, 0, 60) if label == "scratch" else (255, 0, 0))).astype(np.uint8)
+
+    with pytest.raises(DataError, match=r"10 masks of scratch, scratch/\d+\.png for one, .* too dark .*colours"):
+        run(tmp_path, draw)
+
+
+def test_masks_that_mark_nearly_everything_are_said_to_be(tmp_path):
+    def on_white(label, area):
+        return np.where(area[:, :, None], (0, 0, 255), 255).astype(np.uint8)
+
+    assert "WARNING: 30 of 30 masks mark nearly the whole" in marks_message(run(tmp_path, on_white, normal_classes=[]))
+    assert marks_message(run(tmp_path / "right", size=64)) == ""
+
+
+def test_masks_that_were_left_out_are_counted(tmp_path):
+    assert "3 masks were left out" in marks_message(run(tmp_path, size=64) | {"masks_left_out": 3})
 
 
 def test_fewer_masks_are_fewer_of_defects(tmp_path):

@@ -10,6 +10,7 @@ import numpy as np
 from defectdistill.data.errors import DataError
 from defectdistill.data.tables import read_json
 
+NEARLY_ALL = 0.9  # of a photograph: a mark of this share is hardly a defect
 SMALL = 4  # pixels a side: what halves of halves leave nothing of
 
 
@@ -27,14 +28,19 @@ class GivenMasks:
         self._marked: Counter[str] = Counter()
         self._foreign: defaultdict[str, list[str]] = defaultdict(list)
         self._faultless: list[str] = []
+        self._faint: defaultdict[str, list[str]] = defaultdict(list)
         self._hollow: list[bool] = []  # of each mask that marks a part
         self._shares: list[float] = []
 
-    def add(self, name: str, label: str, label_map: np.ndarray) -> None:
-        """Count the label map, uint8 (height, width), of the photograph `name` of class `label`."""
+    def add(self, name: str, label: str, label_map: np.ndarray, drawn: bool) -> None:
+        """Count the label map, uint8 (height, width), of the photograph `name` of class `label`; `drawn` says whether
+        the mask's file shows anything.
+        """
         shown = label_map > 0
         if not shown.any():
             self._empty.append((name, label))
+            if drawn:
+                self._faint[label].append(name)
             return
         self._marked[label] += 1
         self._shares.append(float(shown.mean()))
@@ -54,7 +60,8 @@ class GivenMasks:
         return sorted((name, label) for name, label in self._empty if self._marked[label])
 
     def summary(self, size: int) -> dict[str, Any]:
-        """Return the numbers of `empty_on_defect`, of masks `in_part` and of `hollow` ones of these, and `median_side`.
+        """Return the numbers of `empty_on_defect`, of masks `in_part` and of `hollow` ones of these, of those that mark
+        `nearly_all`, and `median_side`.
 
         Masks in part mark some pixels and not all; hollow ones mark the whole border and leave out something within.
         `median_side` is that of a square as large as the median mark, in pixels of photographs `size` pixels a side
@@ -62,14 +69,22 @@ class GivenMasks:
         """
         side = round(float(np.median(self._shares)) ** 0.5 * size, 1) if self._shares else None
         counts = {"in_part": len(self._hollow), "hollow": sum(self._hollow)}
+        counts["nearly_all"] = sum(share > NEARLY_ALL for share in self._shares)
         return {"empty_on_defect": len(self.empty_on_defect()), **counts, "median_side": side}
 
     def check(self) -> None:
-        """Raise `DataError` if most marked masks of a class lack it, or any marks a class that has no defects.
+        """Raise `DataError` if most marked masks of a class lack it, or any marks a class that has no defects; and if
+        what the masks of a class show counts in none of them as a mark.
 
         The ids then mean something else. A single mask may be drawn wrongly. Ids often leave out the classes that have
         nothing to mark, or number the kinds of defect where the classes are good and bad.
         """
+        for label, faint in sorted(self._faint.items()):
+            if len(faint) >= 2 and not self._marked[label]:
+                raise DataError(
+                    f"{len(faint)} masks of {label}, {faint[0]} for one, show something too dark to count as a mark "
+                    f"(read as {self.coding}): draw it brighter, or force another prepare.mask_coding"
+                )
         for label, foreign in sorted(self._foreign.items()):
             if len(foreign) >= 2 and 2 * len(foreign) > self._marked[label]:
                 raise DataError(
@@ -95,6 +110,16 @@ def check_left_out(raw: Path) -> None:
         )
 
 
+def check_shown(labels: Sequence[str], normal: Sequence[str]) -> None:
+    """Raise `DataError` if masks of photographs with the `labels`, which all show nothing, should show a defect."""
+    if empty := sorted({*labels} - {*normal}):
+        raise DataError(
+            f"{len(labels)} masks were read and not one shows anything, those of {', '.join(empty)} among them (black, "
+            "or black drawn on a transparent layer): draw defects bright on black, or set prepare.masks: threshold to "
+            "have all made by a rule instead"
+        )
+
+
 def check_marked(marked: Mapping[str, int], masks: str) -> None:
     """Raise `DataError` if training or validation has no marked image: a teacher could not learn, or not be judged."""
     wider = "make them by threshold where there is none (prepare.masks: given_else_threshold)"
@@ -111,10 +136,17 @@ def check_marked(marked: Mapping[str, int], masks: str) -> None:
 def marks_message(summary: Mapping[str, Any]) -> str:
     """Return in words what is odd about the marks that summary.json describes; '' where nothing is."""
     lines, masks, size = [], summary["masks"], summary["size"]
+    if lost := summary["masks_left_out"]:
+        lines.append(f"WARNING: {lost} masks were left out; data/raw/rejected.csv says why of each")
     if 2 * masks["hollow"] > masks["in_part"]:
         lines.append(
             f"WARNING: {masks['hollow']} of {masks['in_part']} masks mark the whole border but a part within: "
             "if that part is the defect, they are inverted; invert the files, and look at the contact sheet"
+        )
+    elif masks["given"] and 2 * masks["nearly_all"] > masks["given"]:
+        lines.append(
+            f"WARNING: {masks['nearly_all']} of {masks['given']} masks mark nearly the whole photograph: if what they "
+            "leave out is the defect, they are inverted, or their background is not black; look at the contact sheet"
         )
     if masks["median_side"] is not None and masks["median_side"] < SMALL:
         lines.append(

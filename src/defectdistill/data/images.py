@@ -48,9 +48,9 @@ def decode_image(data: bytes, max_pixels: int = PIXEL_CEILING) -> np.ndarray:
 
     Grey is repeated over the channels; 16 bits become 8 by dividing the full range by 257 (the same rule for every
     image, so that brightness stays comparable); palettes and CMYK are converted; what is transparent becomes white.
-    Raises `BadImage` for zero bytes, text, damaged or truncated files, for 16 bits of which twelve or fewer are used
-    (hardly a grey level would be left), for what is transparent everywhere, and for more than `max_pixels` pixels
-    (width times height), the last one before anything is decoded.
+    Raises `BadImage` for zero bytes, text, damaged or truncated files, for several pages of one size, for 16 bits of
+    which twelve or fewer are used (hardly a grey level would be left), for what is transparent everywhere, and for more
+    than `max_pixels` pixels (width times height), the last one before anything is decoded.
     """
     image = open_image(data, max_pixels)
     if image.mode.startswith("I") or image.mode == "F":
@@ -80,6 +80,7 @@ def open_image(data: bytes, max_pixels: int) -> Image.Image:
             _check_size(image, max_pixels)
             image.load()
             _check_end(image, data)
+            _check_pages(image)
             # By the one tag: `ImageOps.exif_transpose` writes all others again, and raises on one of an odd type.
             turn = _UPRIGHT.get(image.getexif().get(_ORIENTATION))
             return image if turn is None else image.transpose(turn)
@@ -165,6 +166,17 @@ def _check_end(image: Image.Image, data: bytes) -> None:
     # Pillow is content when all rows are there, but a PNG without its end mark was cut all the same.
     if image.format == "PNG" and b"IEND" not in data:
         raise BadImage("truncated: the end mark of the PNG file is missing; copy it again")
+
+
+def _check_pages(image: Image.Image) -> None:
+    # A second page of another size is a preview of the first.
+    pages, first = getattr(image, "n_frames", 1), image.size
+    if image.format in ("TIFF", "GIF") and pages > 1:
+        image.seek(1)
+        if image.size == first:
+            raise BadImage(f"{pages} pages or frames of one size; save each as a file of its own")
+        image.seek(0)
+        image.load()
 
 
 def _why_not_an_image(data: bytes) -> str:

@@ -8,7 +8,7 @@ import numpy as np
 
 from defectdistill.data.errors import DataError
 from defectdistill.data.fewer import NO_MASK
-from defectdistill.data.given_masks import GivenMasks
+from defectdistill.data.given_masks import GivenMasks, check_shown
 from defectdistill.data.mask_image import MaskImage, decode_mask
 from defectdistill.data.masks import CODINGS, Table, detect_coding, resolve_table, to_label_map
 from defectdistill.data.normal import normal_classes
@@ -30,7 +30,7 @@ class LabelMaps:
     over all masks of the set, or one of `masks.CODINGS`. `classes` are the labels in order of name; of those that are
     `normal`, as in `normal_classes`, an image without a mask has an empty one. `drawn` are the names of the images of
     which a mask is read that shows anything, `given` what the masks that were made label maps of show as a whole.
-    Raises `DataError` for an unknown setting or a table that does not fit.
+    Raises `DataError` for an unknown setting, a table that does not fit, or masks of defects none of which shows any.
     """
 
     def __init__(
@@ -65,6 +65,8 @@ class LabelMaps:
         labels = {row["label"] for row in rows if row["name"] in self.drawn}
         self.normal = normal_classes(self.classes, labels, normal)
         without = {*self.classes} - {*self.normal} - {row["label"] for row in given}
+        if masks == "auto" and not self.drawn:
+            check_shown([row["label"] for row in given], self.normal)
         self.unmarked = sorted(without) if self.masks == "given" else []
         self._sources: Counter[str] = Counter()
         self.given = GivenMasks(self.classes, self.normal, self.coding, self._meaning(), assumed=not table)
@@ -108,7 +110,7 @@ class LabelMaps:
 
     def _from_given(self, row: dict[str, str], index: int) -> np.ndarray:
         label_map = to_label_map(self._decode(row), self.coding, index, self.table, row["name"])
-        self.given.add(row["name"], row["label"], label_map)
+        self.given.add(row["name"], row["label"], label_map, row["name"] in self.drawn)
         return resize_mask(label_map, self.size, self.resize)
 
     def _meaning(self) -> str:

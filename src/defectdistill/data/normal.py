@@ -12,7 +12,10 @@ _DEFECT = (
     "anomal(?:y|ies|ous))"
 )
 _WHAT = "(?:images?|imgs?|photos?|pictures?|parts?|pieces?|samples?|surfaces?|weld(?:s|ing|ings)?|class)"
-_DOUBT = "(?:not?|non|un|in|ab|false|almost|nearly|bad|ng)"
+_DOUBT = (
+    "(?:not?|non|n|un|in|ab|sub|semi|false|almost|nearly|hardly|barely|never|less|bad|ng|nok|nicht|kein|pas|"
+    rf"fail(?:ed)?|rework(?:ed)?|repair(?:ed)?|reject(?:ed)?|{_DEFECT})"
+)
 _NORMAL = re.compile(
     rf"^(?:{_WORD})$"
     rf"|^(?:good|ok|normal)[ _-]{_WHAT}$|^(?!{_DOUBT}[ _-])[a-z0-9]+[ _-](?:good|ok|okay|normal)$"

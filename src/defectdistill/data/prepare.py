@@ -95,7 +95,7 @@ def prepare(
 def _summary(raw: Path, output: Path, labelled: list[dict[str, str]], sides: Sequence[str]) -> dict[str, Any]:
     """Return what the split and the folders say: counts, groups, what is learned from by its digest."""
     ingested = read_json(raw / "summary.json")
-    return {key: ingested[key] for key in ("source", "synthetic", "rejected")} | {
+    return {key: ingested[key] for key in ("source", "synthetic", "rejected", "masks_left_out")} | {
         "counts": _counts(labelled, sides),
         "groups": len({row["group"] for row in labelled}),
         "sha256": digest([output / side for side in ("train", "val", "unlabelled")], output),

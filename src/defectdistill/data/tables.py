@@ -8,14 +8,14 @@ from typing import Any
 
 
 def read_table(path: Path) -> list[dict[str, str]]:
-    """Return the rows of a CSV file written by `write_table`, one dictionary (column name → text) per row."""
-    with path.open(encoding="utf-8", newline="") as file:
+    """Return the rows of a CSV file, one dictionary (column name → text) per row; a spreadsheet's mark is no text."""
+    with path.open(encoding="utf-8-sig", newline="") as file:
         return list(csv.DictReader(file))
 
 
 def read_columns(path: Path) -> list[str]:
     """Return the names of the columns of a CSV file, which may have no rows."""
-    with path.open(encoding="utf-8", newline="") as file:
+    with path.open(encoding="utf-8-sig", newline="") as file:
         return next(csv.reader(file))
 
 

@@ -49,6 +49,31 @@ def test_two_levels_that_could_be_the_class_are_asked_about(tree):
         tree(class_level=0)
 
 
+@pytest.mark.parametrize("few", [["line 1/plan.jpg", "line 2/plan.jpg"], ["line 1/plan.jpg"]])
+def test_a_few_photographs_that_lie_higher_do_not_decide_the_class(tree, few):
+    paths = [f"line {line}/{name}/{n}.png" for line in (1, 2) for name in ("dent", "good") for n in range(3)]
+    with pytest.raises(DataError, match=r"level 1: line 1, line 2; level 2: dent, good"):
+        tree(*paths, *few)
+    with pytest.raises(DataError, match=rf"{len(few)} images lie higher than the others \(line 1/plan\.jpg\)"):
+        tree()
+    found, rejected = tree(class_level=2)
+    assert set(labels(found).values()) == {"dent", "good"}
+    assert set(rejected) == set(few)
+
+
+def test_a_photograph_above_all_class_folders_is_no_class(tree):
+    paths = [f"data/{name}/{n}.png" for name in ("dent", "good") for n in range(5)]
+    with pytest.raises(DataError, match=r"level 2: dent, good.*\(data/plan\.jpg\)"):
+        tree(*paths, "data/plan.jpg")
+
+
+def test_a_class_with_a_folder_named_like_another_is_kept(tree):
+    found, rejected = tree("dent/1.png", "dent/2.png", "dent/scratch/3.png", "good/4.png", "scratch/5.png")
+    assert labels(found)["dent/1.png"] == labels(found)["dent/scratch/3.png"] == "dent"
+    assert set(labels(found).values()) == {"dent", "good", "scratch"}
+    assert not rejected
+
+
 def test_uneven_depth_takes_the_nearest_folder_if_told(tree):
     found, rejected = tree("defects/a/1.png", "defects/b/2.png", "good/3.png", "4.png", class_level=-1)
     assert labels(found) == {"defects/a/1.png": "a", "defects/b/2.png": "b", "good/3.png": "good"}
@@ -88,6 +113,12 @@ def test_uneven_depth_takes_the_nearest_folder_if_told(tree):
         ("a/x.png", "a/x_mask1.png"),
         ("a/x.png", "a/x_mask_01.png"),
         ("a/x.png", "a/mask_x.png"),
+        ("a/img_x.png", "a/mask_x.png"),
+        ("a/image-x.jpg", "a/x_mask.png"),
+        ("a/part_x_001.png", "a/part_x_mask_001.png"),
+        ("images_train/a/x.jpg", "masks_train/a/x.png"),
+        ("test/a/x.jpg", "labels_test/a/x.png"),
+        ("a/x\u00e4.jpg", "a/xa\u0308_mask.png"),
         ("a/x_img.jpg", "a/x_mask.png"),
         ("images/a/x_img.jpg", "masks/a/x_mask.png"),
         ("images/a/x.jpg", "masks/a/mask_x.png"),
@@ -105,6 +136,37 @@ def test_masks_beside_and_in_a_parallel_tree(tree, image, mask):
     assert masks(found, tree.root) == {image: mask, other: None}
     assert labels(found) == {image: "a", other: "b"}
     assert not rejected
+
+
+def test_a_numbered_mask_goes_to_the_photograph_of_that_number(tree):
+    paths = ["a/x.jpg", "a/x_2.jpg", "b/1.jpg"]
+    for mask in ("masks/a/x_mask_2.png", "a/x_mask_2.png"):
+        assert masks(tree(*paths, mask)[0], tree.root) == {"a/x.jpg": None, "a/x_2.jpg": mask, "b/1.jpg": None}
+        (tree.root / mask).unlink()
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [("SegmentationClass", "SegmentationObject"), ("masks_machine", "masks_human"), ("masks", "instance_masks")],
+)
+def test_of_two_forms_of_the_same_masks_one_is_read(tree, first, second):
+    found, rejected = tree("a/x.jpg", f"{first}/a/x.png", f"{second}/a/x.png", "b/y.jpg")
+    assert masks(found, tree.root) == {"a/x.jpg": f"{first}/a/x.png", "b/y.jpg": None}
+    assert not rejected
+
+
+@pytest.mark.parametrize(
+    "overlay",
+    ["a/x_overlay.jpg", "a/x-viz.png", "SegmentationClassVisualization/a/x.jpg", "a/overlays/x.jpg", "a/x_vis.jpg"],
+)
+def test_photographs_with_something_drawn_over_are_left_out(tree, overlay):
+    found, rejected = tree("a/x.jpg", "b/y.jpg", overlay)
+    assert set(found) == {"a/x.jpg", "b/y.jpg"}
+    assert "drawn over" in rejected[overlay]
+
+
+def test_a_name_like_an_overlay_without_its_photograph_is_kept(tree):
+    assert set(tree("a/x_vis.jpg", "a/x_ir.jpg", "b/y.jpg")[0]) == {"a/x_vis.jpg", "a/x_ir.jpg", "b/y.jpg"}
 
 
 def test_the_same_name_in_two_classes_keeps_its_own_mask(tree):
@@ -143,7 +205,8 @@ def test_two_photographs_of_one_kind_and_stem_are_both_images(tree):
 def test_litter_and_other_files_are_passed_over(tree):
     found, rejected = tree(
         "a/1.png", "b/2.TIF", "a/.hidden.png", ".cache/a/1.png", "a/Thumbs.db", "a/.DS_Store", "README.md", "a/x.csv",
-        "b/list.txt", "b/x.mat", "__MACOSX/a/1.png",
+        "b/list.txt", "b/x.mat", "__MACOSX/a/1.png", "a/@eaDir/1.png/SYNOPHOTO_THUMB_M.jpg", "$RECYCLE.BIN/1.png",
+        "b/thumbnails/2.jpg",
     )  # fmt: skip
     assert set(found) == {"a/1.png", "b/2.TIF"}
     assert not rejected
@@ -152,7 +215,8 @@ def test_litter_and_other_files_are_passed_over(tree):
 def test_a_class_that_would_vanish_is_named(tree):
     (tree.root / "rust").mkdir()
     found, rejected = tree("a/1.png", "b/2.png", "torn/1.RAF", "hole/1", "hole/2.xml", "label/5.png", "valid/6.png")
-    assert set(labels(found).values()) == {"a", "b", "torn"}  # what cannot be decoded is refused when it is opened
+    assert set(labels(found).values()) == {"a", "b"}
+    assert "raw file" in rejected["torn/1.RAF"]
     assert "an empty folder" in rejected["rust"]
     assert "without an image (2 files, endings: no ending, .xml)" in rejected["hole"]
     assert "or the folder if it is a class" in rejected["label/5.png"]

@@ -1,23 +1,24 @@
 """Reads the class of each image from the folders above it, and asks instead of guessing where it could be two."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import PurePosixPath
 
 from defectdistill.data.errors import DataError
 from defectdistill.data.sources.folder.names import composed, is_structural, is_unlabelled
 
 Names = tuple[str, ...]
+FAIR = 0.2  # of all images: so many that lie higher than the others lie in their class folder, fewer went astray
 
 
 def find_classes(images: Sequence[PurePosixPath], class_level: int | None) -> dict[PurePosixPath, str | None]:
     """Return image → class, None below a folder such as `unlabelled`; images in no class folder are missing.
 
-    Folders that cannot tell classes apart are passed over: structural ones (`Imgs`, `photos`, `train`), stray levels
-    (a folder that holds a folder of its own name or of its neighbour's: a nested copy), and levels at the top or the
-    bottom that have the same name for all images. If one level is left, or every first folder holds images itself, the
-    first folder is the class. Otherwise `class_level` must say which: 1 is the first of the levels left, −1 the folder
-    nearest to the image. Raises `DataError` where it is needed and missing, or 0, and where classes differ in capital
-    letters alone.
+    Folders that cannot tell classes apart are passed over: structural ones (`Imgs`, `photos`, `train`), stray levels (a
+    folder that holds one of its own name; one without images of its own that holds most of its neighbours' names: a
+    nested copy), and levels at the top or the bottom that have the same name for all images. If one level is left, or
+    every first folder holds images itself, and more than a few, the first folder is the class. Otherwise `class_level`
+    must say which: 1 is the first of the levels left, −1 the folder nearest to the image. Raises `DataError` where it
+    is needed and missing, or 0, and where classes differ in capital letters alone.
     """
     if class_level == 0:
         raise DataError("ingest.folder.class_level is 0: levels count from 1 (top), or from -1 (nearest to the image)")
@@ -27,7 +28,7 @@ def find_classes(images: Sequence[PurePosixPath], class_level: int | None) -> di
             labelled[image] = tuple(name for name in image.parent.parts if not is_structural(name))
     levels = _without_common(_without_stray(labelled))
     if class_level is None:
-        _check_levels(levels.values())
+        _check_levels(levels)
     index = 0 if class_level is None else class_level - (class_level > 0)
     classes: dict[PurePosixPath, str | None] = {image: None for image in images if image not in labelled}
     for image, names in levels.items():
@@ -43,8 +44,13 @@ def _without_stray(places: dict[PurePosixPath, Names]) -> dict[PurePosixPath, Na
     for folder in folders:
         if folder:
             children[folder[:-1]].add(folder[-1])
-    # `set/MT_Break` beside `MT_Break`: `set` is a nested copy of the whole, not a class.
-    stray = {folder for folder in folders if folder and children[folder] & (children[folder[:-1]] - {folder[-1]})}
+    filled = set(places.values())
+    stray = set()
+    for folder in folders - filled - {()}:
+        # `set/MT_Break` beside `MT_Break`: `set` is a nested copy of the whole, not a class.
+        copied = children[folder] & (children[folder[:-1]] - {folder[-1]})
+        if copied and 2 * len(copied) >= len(children[folder]):
+            stray.add(folder)
     return {
         image: tuple(
             name
@@ -77,9 +83,11 @@ def _check_case(classes: set[str]) -> None:
             )
 
 
-def _check_levels(places: Iterable[Names]) -> None:
-    places = set(places) - {()}
-    if all(len(names) == 1 for names in places) or all(names[:1] in places for names in places):
+def _check_levels(levels: Mapping[PurePosixPath, Names]) -> None:
+    places = set(levels.values()) - {()}
+    higher = [image for image, names in levels.items() if len(names) == 1]
+    few = len(higher) < FAIR * len(levels)
+    if all(len(names) == 1 for names in places) or (all(names[:1] in places for names in places) and not few):
         return
     listed = []
     for level in range(max(len(names) for names in places)):
@@ -88,4 +96,9 @@ def _check_levels(places: Iterable[Names]) -> None:
     raise DataError(
         f"folders at {len(listed)} levels could be the classes ({'; '.join(listed)}); say which with "
         "ingest.folder.class_level: 1 is the first of these, -1 the folder nearest to each image"
+        + (
+            f". {len(higher)} images lie higher than the others ({higher[0]}): move them if that is no class"
+            if few and higher
+            else ""
+        )
     )

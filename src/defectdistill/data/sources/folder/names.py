@@ -5,10 +5,8 @@ import unicodedata
 
 # The first kinds are what cameras write, the last ones are what masks are saved as: of two files that share a stem,
 # the one with the higher rank is the mask. Phone and raw formats stand here so that they are refused with a reason.
-_UNREADABLE = (
-    *(".heic", ".heif", ".avif", ".jxl", ".tga", ".psd", ".exr"),
-    *(".cr2", ".cr3", ".nef", ".arw", ".dng", ".raf", ".orf", ".rw2", ".pef", ".srw", ".x3f"),
-)
+CAMERA_RAW = (".cr2", ".cr3", ".nef", ".arw", ".dng", ".raf", ".orf", ".rw2", ".pef", ".srw", ".x3f")
+_UNREADABLE = (".heic", ".heif", ".avif", ".jxl", ".tga", ".psd", ".exr", *CAMERA_RAW)
 _RANKS = (
     (*(".jpg", ".jpeg", ".jpe", ".jfif", ".webp"), *_UNREADABLE),
     (".bmp", ".tif", ".tiff", ".jp2"),
@@ -22,10 +20,11 @@ ARCHIVES = (".zip", ".tar", ".gz", ".tgz", ".bz2", ".tbz2", ".xz", ".txz", ".zst
 _WORDS = "masks?|gt|ground[ _-]?truths?|labels?|seg|segs|segmentations?|annotations?|annots?|anno|ann"
 _MASK_ENDING = re.compile(rf"^(?P<stem>.+?)[ _.-]+(?:{_WORDS})$", re.IGNORECASE)
 _IMAGE_ENDING = re.compile(r"^(?P<stem>.+?)[ _.-]+(?:images?|img|photo|rgb|orig|original)$", re.IGNORECASE)
-_MASK_PERHAPS = (
-    re.compile(rf"^(?P<stem>.+?)[ _.-]+(?:{_WORDS})[ _.-]?\d+$", re.IGNORECASE),
-    re.compile(rf"^(?:{_WORDS})[ _.-]+(?P<stem>.+)$", re.IGNORECASE),
-)
+_IMAGE_BEGINNING = re.compile(r"^(?:images?|img|photo|rgb|orig|original)[ _.-]+(?P<stem>.+)$", re.IGNORECASE)
+_MASK_NUMBERED = re.compile(rf"^(?P<stem>.+?)(?P<between>[ _.-]+)(?:{_WORDS})[ _.-]?(?P<number>\d+)$", re.IGNORECASE)
+_MASK_BEGINNING = re.compile(rf"^(?:{_WORDS})[ _.-]+(?P<stem>.+)$", re.IGNORECASE)
+_DRAWN_OVER = re.compile(r"^(?P<stem>.+?)[ _.-]+(?:overlays?|vis|viz|visuali[sz]ations?)$", re.IGNORECASE)
+_OVERLAY_FOLDER = re.compile(r"^(?:overlays?|viz|(?:.*[ _-]?)visuali[sz]ations?)$", re.IGNORECASE)
 _KINDS = (
     "binary|pixel|label|gt|ground[ _-]?truth|seg|segmentation|semantic|instance|annotation|defect|human|machine|manual"
 )
@@ -36,15 +35,21 @@ _MASKS = (
 )
 _IMAGES = "images?|imgs?|photos?|photographs?|pictures?|pics|(?:jpeg|png)[ _-]?images"
 _SPLITS = "train|training|val|valid|validation|test|testing"
-_MASK_FOLDER = re.compile(rf"^(?:{_MASKS}|(?P<split>{_SPLITS})[ _-](?:lab|{_MASKS}))$", re.IGNORECASE)
-_IMAGE_FOLDER = re.compile(rf"^(?:(?P<split>{_SPLITS})[ _-])?(?:{_IMAGES})$", re.IGNORECASE)
+_LAST = rf"(?:[ _-](?P<last>{_SPLITS}))?"
+_MASK_FOLDER = re.compile(rf"^(?:(?:{_MASKS}){_LAST}|(?P<split>{_SPLITS})[ _-](?:lab|{_MASKS}))$", re.IGNORECASE)
+_IMAGE_FOLDER = re.compile(rf"^(?:(?P<split>{_SPLITS})[ _-])?(?:{_IMAGES}){_LAST}$", re.IGNORECASE)
+_OTHER_MASKS = re.compile(r"object|instance|human", re.IGNORECASE)
 _SPLIT_FOLDER = re.compile(rf"^(?:{_SPLITS})$", re.IGNORECASE)
 _UNLABELLED = re.compile(r"^un[ _-]?label+ed$", re.I)
-_LITTER = re.compile(r"^(?:\..*|thumbs\.db|desktop\.ini|__macosx)$", re.I)
+_LITTER = re.compile(
+    r"^(?:\..*|thumbs\.db|desktop\.ini|__macosx|@eadir|#recycle|@recycle|\$recycle\.bin|system volume information|"
+    r"thumbs|thumbnails?)$",
+    re.I,
+)
 
 
 def is_litter(name: str) -> bool:
-    """Tell whether a file or folder is hidden or left by a file manager (`Thumbs.db`, `.DS_Store`, `__MACOSX`)."""
+    """Tell whether a file or folder is hidden or left by a file manager (`Thumbs.db`, `.DS_Store`, `@eaDir`)."""
     return bool(_LITTER.match(name))
 
 
@@ -80,9 +85,26 @@ def is_image_folder(name: str) -> bool:
 
 
 def split_in(name: str) -> str | None:
-    """Return the split that the name of a folder of images or masks begins with, in small letters: `Train_images`."""
+    """Return the split in the name of a folder of images or masks, in small letters: `Train_images`, `masks_train`."""
     match = _MASK_FOLDER.match(name) or _IMAGE_FOLDER.match(name)
-    return match["split"] and match["split"].lower() if match else None
+    split = match and (match["split"] or match["last"])
+    return split and split.lower()
+
+
+def is_overlay_folder(name: str) -> bool:
+    """Tell whether a folder's name means photographs with something drawn over: `SegmentationClassVisualization`."""
+    return bool(_OVERLAY_FOLDER.match(name))
+
+
+def without_overlay_ending(stem: str) -> str | None:
+    """Return what stands before an ending such as `_overlay` or `_viz`; None if there is no such ending."""
+    match = _DRAWN_OVER.match(stem)
+    return match["stem"] if match else None
+
+
+def is_of_other_masks(name: str) -> bool:
+    """Tell whether a folder holds a second form of the same masks: `SegmentationObject`, `masks_human`."""
+    return is_mask_folder(name) and bool(_OTHER_MASKS.search(name))
 
 
 def is_unlabelled(name: str) -> bool:
@@ -102,8 +124,8 @@ def without_mask_ending(stem: str) -> str | None:
 
 
 def without_image_ending(stem: str) -> str:
-    """Return what stands before an ending such as `_img` or ` photo`, the stem itself if there is no such ending."""
-    match = _IMAGE_ENDING.match(stem)
+    """Return a stem without an ending such as `_img` or ` photo`, or a beginning such as `img_`; itself without."""
+    match = _IMAGE_ENDING.match(stem) or _IMAGE_BEGINNING.match(stem)
     return match["stem"] if match else stem
 
 
@@ -113,8 +135,10 @@ def composed(name: str) -> str:
 
 
 def stems_if_mask(stem: str) -> list[str]:
-    """Return whose mask a file may be that is called `x_mask2` or `mask_x`: its mask only if an image `x` is there.
+    """Return whose mask a file may be that is called `x_mask_2` (of `x_2`, or of `x`) or `mask_x`, likeliest first.
 
-    Photographs are called so too: `label_3`.
+    It is their mask only if an image of that name is there: photographs are called so too, such as `label_3`.
     """
-    return [match["stem"] for pattern in _MASK_PERHAPS if (match := pattern.match(stem))]
+    numbered, beginning = _MASK_NUMBERED.match(stem), _MASK_BEGINNING.match(stem)
+    found = [f"{numbered['stem']}{numbered['between']}{numbered['number']}", numbered["stem"]] if numbered else []
+    return found + ([beginning["stem"]] if beginning else [])

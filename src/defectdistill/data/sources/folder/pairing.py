@@ -10,10 +10,13 @@ from defectdistill.data.sources.folder.names import (
     composed,
     is_image_folder,
     is_mask_folder,
+    is_of_other_masks,
+    is_overlay_folder,
     split_in,
     stems_if_mask,
     without_image_ending,
     without_mask_ending,
+    without_overlay_ending,
 )
 
 Masks = dict[PurePosixPath, list[PurePosixPath]]
@@ -26,14 +29,19 @@ def pair_masks(files: Sequence[PurePosixPath]) -> tuple[dict[PurePosixPath, Pure
     `CLASS` exists too), if its stem is that of an image beside it and an ending (`x_mask.png`; also `x_mask2.png` and
     `mask_x.png`; the image may be called `x_img.jpg`), or if it shares the stem with a file beside it whose kind is the
     more photographic one (`x.jpg`, then `x.png`). A file that is named like a mask and has no image is left out, never
-    taken for a photograph.
+    taken for a photograph. Of `SegmentationClass` and `SegmentationObject`, `masks_machine` and `masks_human`, which
+    show the same, the first counts. Photographs with something drawn over (`x_overlay.jpg` beside `x.jpg`, folders such
+    as `SegmentationClassVisualization`) are left out.
     """
+    files, overlays = _without_overlays(files)
     folders = {folder for file in files for folder in file.parents}
     in_mask_folder = [file for file in files if _is_in_mask_folder(file, folders)]
     masks, rejected = _pair_beside(sorted(set(files) - set(in_mask_folder), key=str))
-    rejected += _pair_parallel(in_mask_folder, masks, folders)
+    rejected += [*_pair_parallel(in_mask_folder, masks, folders), *overlays]
     pairs = {}
-    for image, candidates in masks.items():
+    for image, found in masks.items():
+        first = [file for file in found if not any(is_of_other_masks(folder.name) for folder in file.parents)]
+        candidates = first or found
         if len(candidates) > 1:
             rejected.append(Rejected(str(image), f"has several masks ({_named(candidates)}); keep one"))
         else:
@@ -41,14 +49,34 @@ def pair_masks(files: Sequence[PurePosixPath]) -> tuple[dict[PurePosixPath, Pure
     return pairs, rejected
 
 
+def _without_overlays(files: Sequence[PurePosixPath]) -> tuple[list[PurePosixPath], list[Rejected]]:
+    places, kept, rejected = {_place_of(file) for file in files}, [], []
+    for file in files:
+        stem = without_overlay_ending(file.stem)
+        over = stem is not None and file.parent / composed(stem) in places
+        if over or any(is_overlay_folder(folder.name) for folder in file.parents):
+            rejected.append(
+                Rejected(str(file), "named like a photograph with something drawn over it; rename it if not")
+            )
+        else:
+            kept.append(file)
+    return kept, rejected
+
+
+def _place_of(file: PurePosixPath) -> PurePosixPath:
+    """Return a file's folder and its stem in one spelling of accents: what goes together beside each other."""
+    return file.parent / composed(file.stem)
+
+
 def _pair_beside(files: Sequence[PurePosixPath]) -> tuple[Masks, list[Rejected]]:
     """Return image → masks in the same folder, and the files named like masks that have no image there."""
-    places = {file.with_suffix("") for file in files}
+    called_so = {_place_of(file) for file in files}
+    called_image_so = {place.with_name(without_image_ending(place.name)) for place in called_so}
     same_stem, endings = defaultdict(list), []
     for file in files:
-        stem = _stem_of_mask(file, places)
+        stem = _stem_of_mask(file, called_so | called_image_so)
         if stem is None:
-            same_stem[file.with_suffix("")].append(file)
+            same_stem[_place_of(file)].append(file)
         else:
             endings.append((file, stem))
     masks: Masks = {}
@@ -58,10 +86,10 @@ def _pair_beside(files: Sequence[PurePosixPath]) -> tuple[Masks, list[Rejected]]
         masks |= {file: list(others) for file in group if file not in others}
     called_image: Masks = defaultdict(list)
     for image in masks:
-        called_image[image.with_name(without_image_ending(image.stem))].append(image)
+        called_image[image.parent / without_image_ending(composed(image.stem))].append(image)
     rejected = []
     for file, stem in endings:
-        place = file.with_name(stem)
+        place = file.parent / stem
         images = [image for image in same_stem.get(place, ()) if image in masks] or called_image.get(place, [])
         for image in images:
             masks[image].append(file)
@@ -73,8 +101,10 @@ def _pair_beside(files: Sequence[PurePosixPath]) -> tuple[Masks, list[Rejected]]
 
 def _stem_of_mask(file: PurePosixPath, places: set[PurePosixPath]) -> str | None:
     """Return the stem of the image that a file is named as the mask of; None for an image."""
-    stem = without_mask_ending(file.stem)
-    return stem or next((stem for stem in stems_if_mask(file.stem) if file.parent / stem in places), None)
+    name = composed(file.stem)
+    return without_mask_ending(name) or next(
+        (stem for stem in stems_if_mask(name) if file.parent / stem in places), None
+    )
 
 
 def _pair_parallel(files: Sequence[PurePosixPath], masks: Masks, folders: set[PurePosixPath]) -> list[Rejected]:

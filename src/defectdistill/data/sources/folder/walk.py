@@ -4,7 +4,7 @@ import os
 from pathlib import Path, PurePosixPath
 
 from defectdistill.data.sample import Rejected
-from defectdistill.data.sources.folder.names import ARCHIVES, MASK_RANK, is_litter, shown, why_bad_name
+from defectdistill.data.sources.folder.names import ARCHIVES, CAMERA_RAW, MASK_RANK, is_litter, shown, why_bad_name
 
 
 def find_images(root: Path) -> tuple[list[PurePosixPath], list[Rejected]]:
@@ -69,4 +69,6 @@ def why_refused(path: Path, root: Path) -> str | None:
         return "no file but a pipe, socket or device; take it out"
     if path.suffix.lower() in ARCHIVES:
         return "an archive, which is not unpacked; unpack it and put the folders of images in its place"
+    if path.suffix.lower() in CAMERA_RAW:
+        return "a camera's raw file, which only its maker's programs develop; export it as JPEG or PNG"
     return None
