@@ -156,7 +156,7 @@ def draw(path: Path, lines: Sequence[Line], title: str, against: str, drawn: str
         if against:
             draw_estimates(panels[1], [line.difference for line in lines], style.MODEL_COLOURS[1], None)
             panels[1].axvline(0, color=style.QUIET, linewidth=0.9)
-            panels[1].xaxis.set_major_locator(MaxNLocator(nbins=4))
+            panels[1].xaxis.set_major_locator(MaxNLocator(nbins=3))
             panels[1].set_xlabel(f"Difference from\n{against}")
         figure.suptitle(title, x=0.01, ha="left", fontsize=10.5, fontweight="bold")
 
