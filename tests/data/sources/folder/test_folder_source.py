@@ -119,6 +119,7 @@ def test_uneven_depth_takes_the_nearest_folder_if_told(tree):
         ("images_train/a/x.jpg", "masks_train/a/x.png"),
         ("test/a/x.jpg", "labels_test/a/x.png"),
         ("a/x\u00e4.jpg", "a/xa\u0308_mask.png"),
+        ("a/\u00e4/x\u00e4.jpg", "a/a\u0308/xa\u0308.png"),
         ("a/x_img.jpg", "a/x_mask.png"),
         ("images/a/x_img.jpg", "masks/a/x_mask.png"),
         ("images/a/x.jpg", "masks/a/mask_x.png"),

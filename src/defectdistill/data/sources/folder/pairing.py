@@ -53,7 +53,7 @@ def _without_overlays(files: Sequence[PurePosixPath]) -> tuple[list[PurePosixPat
     places, kept, rejected = {_place_of(file) for file in files}, [], []
     for file in files:
         stem = without_overlay_ending(file.stem)
-        over = stem is not None and file.parent / composed(stem) in places
+        over = stem is not None and _place_of(file.with_name(stem + file.suffix)) in places
         if over or any(is_overlay_folder(folder.name) for folder in file.parents):
             rejected.append(
                 Rejected(str(file), "named like a photograph with something drawn over it; rename it if not")
@@ -64,14 +64,14 @@ def _without_overlays(files: Sequence[PurePosixPath]) -> tuple[list[PurePosixPat
 
 
 def _place_of(file: PurePosixPath) -> PurePosixPath:
-    """Return a file's folder and its stem in one spelling of accents: what goes together beside each other."""
-    return file.parent / composed(file.stem)
+    """Return a file's path without its suffix, in one spelling of accents: what goes together beside each other."""
+    return PurePosixPath(composed(str(file.with_suffix(""))))
 
 
 def _pair_beside(files: Sequence[PurePosixPath]) -> tuple[Masks, list[Rejected]]:
     """Return image → masks in the same folder, and the files named like masks that have no image there."""
     called_so = {_place_of(file) for file in files}
-    called_image_so = {place.with_name(without_image_ending(place.name)) for place in called_so}
+    called_image_so = {place.parent / without_image_ending(place.name) for place in called_so}
     same_stem, endings = defaultdict(list), []
     for file in files:
         stem = _stem_of_mask(file, called_so | called_image_so)
@@ -86,10 +86,11 @@ def _pair_beside(files: Sequence[PurePosixPath]) -> tuple[Masks, list[Rejected]]
         masks |= {file: list(others) for file in group if file not in others}
     called_image: Masks = defaultdict(list)
     for image in masks:
-        called_image[image.parent / without_image_ending(composed(image.stem))].append(image)
+        place = _place_of(image)
+        called_image[place.parent / without_image_ending(place.name)].append(image)
     rejected = []
     for file, stem in endings:
-        place = file.parent / stem
+        place = _place_of(file).parent / stem
         images = [image for image in same_stem.get(place, ()) if image in masks] or called_image.get(place, [])
         for image in images:
             masks[image].append(file)
@@ -101,9 +102,9 @@ def _pair_beside(files: Sequence[PurePosixPath]) -> tuple[Masks, list[Rejected]]
 
 def _stem_of_mask(file: PurePosixPath, places: set[PurePosixPath]) -> str | None:
     """Return the stem of the image that a file is named as the mask of; None for an image."""
-    name = composed(file.stem)
+    place, name = _place_of(file), composed(file.stem)
     return without_mask_ending(name) or next(
-        (stem for stem in stems_if_mask(name) if file.parent / stem in places), None
+        (stem for stem in stems_if_mask(name) if place.parent / stem in places), None
     )
 
 
