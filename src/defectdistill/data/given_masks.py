@@ -17,13 +17,15 @@ SMALL = 4  # pixels a side: what halves of halves leave nothing of
 class GivenMasks:
     """Keeps count of the label maps made of the given masks of a set, at their own size.
 
-    `classes` are the labels in order of name, `normal` those of them without defects, `coding` one of `masks.CODINGS`.
+    `classes` are the labels in order of name, `unmarked` those of them without defects or without a mask of their own,
+    `coding` one of `masks.CODINGS`.
     `meaning` says in words what the ids or colours were read as, '' where the image's class decides; `assumed` tells
     that nobody said so.
     """
 
-    def __init__(self, classes: Sequence[str], normal: Sequence[str], coding: str, meaning: str, assumed: bool):
-        self.classes, self.normal, self.coding, self.meaning, self.assumed = classes, normal, coding, meaning, assumed
+    def __init__(self, classes: Sequence[str], unmarked: Sequence[str], coding: str, meaning: str, assumed: bool):
+        self.classes, self.unmarked, self.coding = classes, unmarked, coding
+        self.meaning, self.assumed = meaning, assumed
         self._empty: list[tuple[str, str]] = []
         self._marked: Counter[str] = Counter()
         self._foreign: defaultdict[str, list[str]] = defaultdict(list)
@@ -49,7 +51,7 @@ class GivenMasks:
         found = {self.classes[index - 1] for index in np.unique(label_map[shown]).tolist()}
         if label not in found:
             self._foreign[label].append(name)
-        if found & {*self.normal}:
+        if found & {*self.unmarked}:
             self._faultless.append(name)
 
     def empty_on_defect(self) -> list[tuple[str, str]]:
@@ -73,8 +75,8 @@ class GivenMasks:
         return {"empty_on_defect": len(self.empty_on_defect()), **counts, "median_side": side}
 
     def check(self) -> None:
-        """Raise `DataError` if most marked masks of a class lack it, or any marks a class that has no defects; and if
-        what the masks of a class show counts in none of them as a mark.
+        """Raise `DataError` if most marked masks of a class lack it, if any marks a class without defects or masks of
+        its own, or if what the masks of a class show counts in none of them as a mark.
 
         The ids then mean something else. A single mask may be drawn wrongly. Ids often leave out the classes that have
         nothing to mark, or number the kinds of defect where the classes are good and bad.
@@ -94,9 +96,10 @@ class GivenMasks:
                 )
         if self.assumed and self._faultless:
             raise DataError(
-                f"{len(self._faultless)} masks, {self._faultless[0]} for one, mark a class without defects "
-                f"({', '.join(self.normal)}); the {self.coding} were read as {self.meaning}. If they number kinds of "
-                "defect, force prepare.mask_coding=binary; else say what they mean by prepare.mask_table"
+                f"{len(self._faultless)} masks, {self._faultless[0]} for one, mark a class without defects or without "
+                f"a mask of its own ({', '.join(self.unmarked)}); the {self.coding} were read as {self.meaning}. If "
+                "they number kinds of defect, force prepare.mask_coding=binary; else say what they mean by "
+                "prepare.mask_table"
             )
 
 

@@ -69,7 +69,9 @@ class LabelMaps:
             check_shown([row["label"] for row in given], self.normal)
         self.unmarked = sorted(without) if self.masks == "given" else []
         self._sources: Counter[str] = Counter()
-        self.given = GivenMasks(self.classes, self.normal, self.coding, self._meaning(), assumed=not table)
+        self.given = GivenMasks(
+            self.classes, self.normal + self.unmarked, self.coding, self._meaning(), assumed=not table
+        )
 
     def make(self, row: dict[str, str], shape: tuple[int, int], image: np.ndarray) -> tuple[np.ndarray, str]:
         """Return the label map uint8 (size, size) of one image, and where it comes from.
