@@ -114,6 +114,10 @@ def test_uneven_depth_takes_the_nearest_folder_if_told(tree):
         ("a/x.png", "a/x_mask_01.png"),
         ("a/x.png", "a/mask_x.png"),
         ("a/img_x.png", "a/mask_x.png"),
+        ("a/x.jpg", "a/x.jpg.png"),
+        ("a/x.jpg", "a/x.jpg_mask.png"),
+        ("images/a/x.jpg", "masks/a/x.jpg.png"),
+        ("a/x.jpg", "a/Masken/x.png"),
         ("a/image-x.jpg", "a/x_mask.png"),
         ("a/part_x_001.png", "a/part_x_mask_001.png"),
         ("images_train/a/x.jpg", "masks_train/a/x.png"),
@@ -164,6 +168,12 @@ def test_photographs_with_something_drawn_over_are_left_out(tree, overlay):
     found, rejected = tree("a/x.jpg", "b/y.jpg", overlay)
     assert set(found) == {"a/x.jpg", "b/y.jpg"}
     assert "drawn over" in rejected[overlay]
+
+
+def test_a_photograph_may_hold_a_suffix_in_its_name(tree):
+    found, rejected = tree("a/x.jpg.png", "a/x.jpg_mask.png", "b/y.v2.tif.jpg")
+    assert masks(found, tree.root) == {"a/x.jpg.png": "a/x.jpg_mask.png", "b/y.v2.tif.jpg": None}
+    assert not rejected
 
 
 def test_a_name_like_an_overlay_without_its_photograph_is_kept(tree):

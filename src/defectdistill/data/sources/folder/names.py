@@ -2,6 +2,7 @@
 
 import re
 import unicodedata
+from pathlib import PurePosixPath
 
 # The first kinds are what cameras write, the last ones are what masks are saved as: of two files that share a stem,
 # the one with the higher rank is the mask. Phone and raw formats stand here so that they are refused with a reason.
@@ -17,7 +18,10 @@ MASK_RANK = {suffix: rank for rank, suffixes in enumerate(_RANKS) for suffix in 
 
 ARCHIVES = (".zip", ".tar", ".gz", ".tgz", ".bz2", ".tbz2", ".xz", ".txz", ".zst", ".7z", ".rar")
 
-_WORDS = "masks?|gt|ground[ _-]?truths?|labels?|seg|segs|segmentations?|annotations?|annots?|anno|ann"
+_WORDS = (
+    "masks?|masken?|masques?|m[aá]scaras?|gt|ground[ _-]?truths?|labels?|seg|segs|segmentations?|annotations?|annots?|"
+    "anno|ann"
+)
 _MASK_ENDING = re.compile(rf"^(?P<stem>.+?)[ _.-]+(?:{_WORDS})$", re.IGNORECASE)
 _IMAGE_ENDING = re.compile(r"^(?P<stem>.+?)[ _.-]+(?:images?|img|photo|rgb|orig|original)$", re.IGNORECASE)
 _IMAGE_BEGINNING = re.compile(r"^(?:images?|img|photo|rgb|orig|original)[ _.-]+(?P<stem>.+)$", re.IGNORECASE)
@@ -127,6 +131,12 @@ def without_image_ending(stem: str) -> str:
     """Return a stem without an ending such as `_img` or ` photo`, or a beginning such as `img_`; itself without."""
     match = _IMAGE_ENDING.match(stem) or _IMAGE_BEGINNING.match(stem)
     return match["stem"] if match else stem
+
+
+def without_image_suffix(stem: str) -> str:
+    """Return a stem without an image's suffix within it (`x` of `x.jpg`, where the file is `x.jpg.png`)."""
+    path = PurePosixPath(stem)
+    return path.stem if path.suffix.lower() in MASK_RANK else stem
 
 
 def composed(name: str) -> str:

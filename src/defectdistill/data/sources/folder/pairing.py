@@ -15,6 +15,7 @@ from defectdistill.data.sources.folder.names import (
     split_in,
     stems_if_mask,
     without_image_ending,
+    without_image_suffix,
     without_mask_ending,
     without_overlay_ending,
 )
@@ -102,10 +103,12 @@ def _pair_beside(files: Sequence[PurePosixPath]) -> tuple[Masks, list[Rejected]]
 
 def _stem_of_mask(file: PurePosixPath, places: set[PurePosixPath]) -> str | None:
     """Return the stem of the image that a file is named as the mask of; None for an image."""
-    place, name = _place_of(file), composed(file.stem)
-    return without_mask_ending(name) or next(
-        (stem for stem in stems_if_mask(name) if place.parent / stem in places), None
-    )
+    place, name = _place_of(file).parent, composed(file.stem)
+    if ended := without_mask_ending(name):
+        return ended if place / ended in places else without_image_suffix(ended)
+    plain = without_image_suffix(name)
+    named = [*stems_if_mask(name), *([plain] if plain != name else [])]
+    return next((stem for stem in named if place / stem in places), None)
 
 
 def _pair_parallel(files: Sequence[PurePosixPath], masks: Masks, folders: set[PurePosixPath]) -> list[Rejected]:
@@ -136,6 +139,7 @@ def _owners(
 ) -> list[PurePosixPath]:
     stem = composed(mask.stem)
     named = [stem, without_mask_ending(stem) or "", *stems_if_mask(stem)]
+    named += [without_image_suffix(name) for name in named]
     candidates = next((by_stem[name] for name in named if name in by_stem), [])
     place = _place(mask, folders)
     places = {image: _place(image, folders) for image in candidates}
