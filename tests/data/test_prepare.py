@@ -319,6 +319,10 @@ def test_masks_of_a_class_that_are_too_dark_to_count_are_noticed(tmp_path):
     def draw(label, area):
         return (area[:, :, None] * np.array((0, 0, 60) if label == "scratch" else (255, 0, 0))).astype(np.uint8)
 
+    def noisy(label, area):
+        return (area[:, :, None] * np.array((255, 0, 0)) + 20 * (label == "good")).astype(np.uint8)
+
+    run(tmp_path / "noise", noisy)
     with pytest.raises(DataError, match=r"10 masks of scratch, scratch/\d+\.png for one, .* too dark .*colours"):
         run(tmp_path, draw)
 

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from defectdistill.data.errors import DataError
+from defectdistill.data.normal import is_normal
 from defectdistill.data.tables import read_json
 
 NEARLY_ALL = 0.9  # of a photograph: a mark of this share is hardly a defect
@@ -82,7 +83,8 @@ class GivenMasks:
         nothing to mark, or number the kinds of defect where the classes are good and bad.
         """
         for label, faint in sorted(self._faint.items()):
-            if len(faint) >= 2 and not self._marked[label]:
+            right = label in self.unmarked or is_normal(label)  # to show nothing
+            if len(faint) >= 2 and not self._marked[label] and not right:
                 raise DataError(
                     f"{len(faint)} masks of {label}, {faint[0]} for one, show something too dark to count as a mark "
                     f"(read as {self.coding}): draw it brighter, or force another prepare.mask_coding"
