@@ -9,6 +9,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from declare import needed, resolved
 from repository import (
     PROJECT,
     STAGES,
@@ -33,17 +34,15 @@ from defectdistill.data.images import decode_image
 # Modules that cannot change a result, and packages' empty files: no dependencies.
 LEFT_OUT = {"__init__.py", "params.py", *(f"{name}sections.py" for name in ("", "ingest_", "model_", "distill_"))}
 
-# Where no stage comes to, whatever params.yaml says: these folders of the package.
-NEVER = {
-    **dict.fromkeys(("check", "ingest"), ("distillation", "models", "training", "evaluation")),
-    "prepare": ("distillation", "models", "training"),
-    "augment": ("distillation", "data/sources"),
-    "teacher": ("data/sources", "training/synthesizers"),
-    "freeze": ("data/sources", "training/teachers", "training/tasks"),
-    "baseline": ("distillation", "data/sources", "training/teachers"),
-    "distill": ("data/sources", "training/teachers", "evaluation"),
-    "evaluate": ("data/sources", "training/teachers", "training/tasks"),
-    "export": ("data/sources", "distillation", "training/teachers"),
+# What a stage imports under another protocol, or of another kind of teacher, alone.
+OF_A_CLASSIFIER = {
+    f"src/defectdistill/{name}.py"
+    for name in ("distillation/frozen_classifier", "models/sarsn", "models/small_cnn", "models/students")
+}
+ONLY_THEN = {
+    "prepare": {"src/defectdistill/data/augment.py"},
+    "freeze": OF_A_CLASSIFIER,
+    "distill": {"src/defectdistill/distillation/frozen_classifier.py"},
 }
 
 # A command as somebody whom permissions bind: root, in a container for instance, may write anywhere.
@@ -169,8 +168,9 @@ def test_every_module_that_a_stage_imports_is_declared(ran):
         folders = tuple(f"{name}/" for name in declared if (folder / name).is_dir())
         modules = {name for name in declared if name.endswith(".py")}
         assert {name for name in imported if not name.startswith(folders)} - modules == set(), stage
-        barred = tuple(f"src/defectdistill/{name}/" for name in NEVER[stage])
-        assert [name for name in modules - imported if name.startswith(barred)] == [], stage
+        # Nothing else but what other names in params.yaml would import.
+        chosen = {resolved(name, params) for name in needed(stages[stage]["cmd"], params)} - ONLY_THEN.get(stage, set())
+        assert {name for name in chosen if name.endswith(".py")} - imported == set(), stage
 
 
 def test_stages_run_their_own_checkout_and_not_the_installed_package(ran):

@@ -140,6 +140,7 @@ def test_names_become_such_that_every_system_and_ingest_take_them(name, kind, ex
 
 def test_no_name_of_a_photograph_makes_it_the_mask_of_another(collection, tmp_path):
     names = ["3.png", "label_3.png", "3_photograph.png", "panel.png", "panel_seg2.png", "2.png", *["gt.png"] * 2]
+    names += ["3.png.png", "3_viz.png", "img_2.png"]
     kept = [collection.keep(data_of(seed), name, "red_stain") for seed, name in enumerate(names)]
     collection.keep(data_of(99, "blue_stain"), "y.png", "blue_stain")  # `ingest` wants two classes
     found, rejected = ingested(tmp_path, collection.folder)

@@ -9,9 +9,10 @@ from PIL import Image
 
 from defectdistill.data.sources.folder.names import (
     is_litter,
+    is_overlay_folder,
     is_structural,
+    is_told_by_another,
     is_unlabelled,
-    stems_if_mask,
     without_mask_ending,
 )
 
@@ -55,13 +56,13 @@ def file_name(name: str, data: bytes) -> tuple[str, str]:
 
 
 def not_a_mask(stem: str) -> str:
-    """Return a stem, changed if `ingest` could take it for that of a mask: `x_mask`, `x_seg2`, `label_3`.
+    """Return a stem, changed if `ingest` could take it for that of a mask or an overlay: `x_seg2`, `label_3`, `x_viz`.
 
     What is no mask today may become one when another photograph, `3`, comes beside it. An ending alone does not help
     `label_3`, nor does a beginning alone.
     """
     candidates = (stem, f"{stem}_photograph", f"photograph_{stem}", f"photograph_{stem}_photograph")
-    return next(each for each in candidates if not without_mask_ending(each) and not stems_if_mask(each))
+    return next(each for each in candidates if not is_told_by_another(each))
 
 
 def free(stem: str, taken: Iterable[str]) -> str:
@@ -103,6 +104,7 @@ def class_folder(label: str, known: Iterable[str]) -> str:
         )
     if clean(wanted) != wanted or _RESERVED.match(wanted):
         raise ValueError(f"{label!r} cannot be the name of a class: use letters, digits, spaces, - and _")
-    if is_structural(wanted) or is_litter(wanted) or is_unlabelled(wanted) or without_mask_ending(wanted):
+    others = (is_structural, is_litter, is_unlabelled, is_overlay_folder, without_mask_ending)
+    if any(means(wanted) for means in others):
         raise ValueError(f"{label!r} means something else to the pipeline (masks, images, a split): give another name")
     return wanted

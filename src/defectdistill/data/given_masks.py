@@ -19,9 +19,8 @@ class GivenMasks:
     """Keeps count of the label maps made of the given masks of a set, at their own size.
 
     `classes` are the labels in order of name, `unmarked` those of them without defects or without a mask of their own,
-    `coding` one of `masks.CODINGS`.
-    `meaning` says in words what the ids or colours were read as, '' where the image's class decides; `assumed` tells
-    that nobody said so.
+    `coding` one of `masks.CODINGS`. `meaning` says in words what the ids or colours were read as, '' where the image's
+    class decides; `assumed` tells that nobody said so.
     """
 
     def __init__(self, classes: Sequence[str], unmarked: Sequence[str], coding: str, meaning: str, assumed: bool):

@@ -78,9 +78,9 @@ def open_image(data: bytes, max_pixels: int) -> Image.Image:
             warnings.simplefilter("ignore")  # Pillow warns of large or damaged files: here each is refused or fine
             image = Image.open(io.BytesIO(data), formats=_FORMATS)
             _check_size(image, max_pixels)
+            _check_pages(image)
             image.load()
             _check_end(image, data)
-            _check_pages(image)
             # By the one tag: `ImageOps.exif_transpose` writes all others again, and raises on one of an odd type.
             turn = _UPRIGHT.get(image.getexif().get(_ORIENTATION))
             return image if turn is None else image.transpose(turn)
@@ -169,14 +169,13 @@ def _check_end(image: Image.Image, data: bytes) -> None:
 
 
 def _check_pages(image: Image.Image) -> None:
-    # A second page of another size is a preview of the first.
-    pages, first = getattr(image, "n_frames", 1), image.size
-    if image.format in ("TIFF", "GIF") and pages > 1:
-        image.seek(1)
-        if image.size == first:
-            raise BadImage(f"{pages} pages or frames of one size; save each as a file of its own")
-        image.seek(0)
-        image.load()
+    if image.format not in ("TIFF", "GIF") or image.n_frames == 1:
+        return
+    first = image.size
+    image.seek(1)
+    if image.size == first:  # another size: a preview of the first
+        raise BadImage(f"{image.n_frames} pages or frames of one size; save each as a file of its own")
+    image.seek(0)
 
 
 def _why_not_an_image(data: bytes) -> str:

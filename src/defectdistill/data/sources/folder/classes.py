@@ -93,12 +93,12 @@ def _check_levels(levels: Mapping[PurePosixPath, Names]) -> None:
     for level in range(max(len(names) for names in places)):
         found = sorted({names[level] for names in places if len(names) > level})
         listed.append(f"level {level + 1}: {', '.join(found[:6])}{' …' if len(found) > 6 else ''}")
+    astray = (
+        f". Higher than the others lie {len(higher)} of {len(levels)} images, {higher[0]} first"
+        if few and higher
+        else ""
+    )
     raise DataError(
         f"folders at {len(listed)} levels could be the classes ({'; '.join(listed)}); say which with "
-        "ingest.folder.class_level: 1 is the first of these, -1 the folder nearest to each image"
-        + (
-            f". {len(higher)} images lie higher than the others ({higher[0]}): move them if that is no class"
-            if few and higher
-            else ""
-        )
+        f"ingest.folder.class_level: 1 is the first of these, -1 the folder nearest to each image{astray}"
     )

@@ -23,12 +23,13 @@ _WORDS = (
     "anno|ann"
 )
 _MASK_ENDING = re.compile(rf"^(?P<stem>.+?)[ _.-]+(?:{_WORDS})$", re.IGNORECASE)
-_IMAGE_ENDING = re.compile(r"^(?P<stem>.+?)[ _.-]+(?:images?|img|photo|rgb|orig|original)$", re.IGNORECASE)
-_IMAGE_BEGINNING = re.compile(r"^(?:images?|img|photo|rgb|orig|original)[ _.-]+(?P<stem>.+)$", re.IGNORECASE)
+_IMAGE_WORDS = "images?|img|photo|rgb|orig|original"
+_IMAGE_ENDING = re.compile(rf"^(?P<stem>.+?)[ _.-]+(?:{_IMAGE_WORDS})$", re.IGNORECASE)
+_IMAGE_BEGINNING = re.compile(rf"^(?:{_IMAGE_WORDS})[ _.-]+(?P<stem>.+)$", re.IGNORECASE)
 _MASK_NUMBERED = re.compile(rf"^(?P<stem>.+?)(?P<between>[ _.-]+)(?:{_WORDS})[ _.-]?(?P<number>\d+)$", re.IGNORECASE)
 _MASK_BEGINNING = re.compile(rf"^(?:{_WORDS})[ _.-]+(?P<stem>.+)$", re.IGNORECASE)
 _DRAWN_OVER = re.compile(r"^(?P<stem>.+?)[ _.-]+(?:overlays?|vis|viz|visuali[sz]ations?)$", re.IGNORECASE)
-_OVERLAY_FOLDER = re.compile(r"^(?:overlays?|viz|(?:.*[ _-]?)visuali[sz]ations?)$", re.IGNORECASE)
+_OVERLAY_FOLDER = re.compile(r"^(?:overlays?|viz|.*visuali[sz]ations?)$", re.IGNORECASE)
 _KINDS = (
     "binary|pixel|label|gt|ground[ _-]?truth|seg|segmentation|semantic|instance|annotation|defect|human|machine|manual"
 )
@@ -127,7 +128,7 @@ def without_mask_ending(stem: str) -> str | None:
     return match["stem"] if match else None
 
 
-def without_image_ending(stem: str) -> str:
+def without_image_word(stem: str) -> str:
     """Return a stem without an ending such as `_img` or ` photo`, or a beginning such as `img_`; itself without."""
     match = _IMAGE_ENDING.match(stem) or _IMAGE_BEGINNING.match(stem)
     return match["stem"] if match else stem
@@ -137,6 +138,13 @@ def without_image_suffix(stem: str) -> str:
     """Return a stem without an image's suffix within it (`x` of `x.jpg`, where the file is `x.jpg.png`)."""
     path = PurePosixPath(stem)
     return path.stem if path.suffix.lower() in MASK_RANK else stem
+
+
+def is_told_by_another(stem: str) -> bool:
+    """Tell whether a file of this name may be the mask of another photograph, or that one with something drawn over."""
+    if without_mask_ending(stem) or stems_if_mask(stem) or without_overlay_ending(stem):
+        return True
+    return without_image_suffix(stem) != stem
 
 
 def composed(name: str) -> str:

@@ -14,8 +14,8 @@ from defectdistill.data.sources.folder.names import (
     is_overlay_folder,
     split_in,
     stems_if_mask,
-    without_image_ending,
     without_image_suffix,
+    without_image_word,
     without_mask_ending,
     without_overlay_ending,
 )
@@ -51,6 +51,7 @@ def pair_masks(files: Sequence[PurePosixPath]) -> tuple[dict[PurePosixPath, Pure
 
 
 def _without_overlays(files: Sequence[PurePosixPath]) -> tuple[list[PurePosixPath], list[Rejected]]:
+    """Return the other files, and those that show a photograph with something drawn over, by their names."""
     places, kept, rejected = {_place_of(file) for file in files}, [], []
     for file in files:
         stem = without_overlay_ending(file.stem)
@@ -72,10 +73,10 @@ def _place_of(file: PurePosixPath) -> PurePosixPath:
 def _pair_beside(files: Sequence[PurePosixPath]) -> tuple[Masks, list[Rejected]]:
     """Return image → masks in the same folder, and the files named like masks that have no image there."""
     called_so = {_place_of(file) for file in files}
-    called_image_so = {place.parent / without_image_ending(place.name) for place in called_so}
+    called_so |= {place.parent / without_image_word(place.name) for place in called_so}
     same_stem, endings = defaultdict(list), []
     for file in files:
-        stem = _stem_of_mask(file, called_so | called_image_so)
+        stem = _stem_of_mask(file, called_so)
         if stem is None:
             same_stem[_place_of(file)].append(file)
         else:
@@ -88,7 +89,7 @@ def _pair_beside(files: Sequence[PurePosixPath]) -> tuple[Masks, list[Rejected]]
     called_image: Masks = defaultdict(list)
     for image in masks:
         place = _place_of(image)
-        called_image[place.parent / without_image_ending(place.name)].append(image)
+        called_image[place.parent / without_image_word(place.name)].append(image)
     rejected = []
     for file, stem in endings:
         place = _place_of(file).parent / stem
@@ -118,7 +119,7 @@ def _pair_parallel(files: Sequence[PurePosixPath], masks: Masks, folders: set[Pu
         by_stem[composed(image.stem)].append(image)
     exact = set(by_stem)
     for image in masks:
-        if (stem := composed(without_image_ending(image.stem))) not in exact:
+        if (stem := composed(without_image_word(image.stem))) not in exact:
             by_stem[stem].append(image)
     rejected = []
     for file in files:
