@@ -7,7 +7,7 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 INSTALL := $(BIN)/uv pip install --quiet --compile-bytecode --python $(BIN)/python \
 	--constraint constraints.txt --build-constraint constraints.txt --editable
 
-.PHONY: install repro crossval declare predict-demo app test test-slow audit ui clean
+.PHONY: install repro crossval declare predict-demo app test test-slow audit compare ui help clean
 
 install: .venv/.installed  ## make .venv with everything that the pipeline needs
 
@@ -68,6 +68,11 @@ test-slow: .venv/.installed-dev  ## the tests that take minutes: kills over all 
 audit: .venv-audit/.installed  ## look up every pinned version among the known vulnerabilities (needs the network)
 	.venv-audit/bin/pip-audit --requirement constraints.txt --no-deps --disable-pip --strict --progress-spinner off
 
+SHOWN := ^Experiment$$|(student|baseline)\.test\.(macro_f1|mean_dice)$$|student\.validation\.macro_f1$$
+CHANGED := ^(ingest|prepare|augment|freeze|distill)\.|^(teacher|student)\.(?!test|val|unl|cal|sel|att|int)[a-z_]+$$
+compare: install  ## list the experiments with their scores and the settings that they changed
+	dvc exp show --only-changed --drop '.*' --keep '$(SHOWN)|$(CHANGED)'
+
 ui: install  ## compare the experiments in the browser, on this machine only
 	MLFLOW_DISABLE_TELEMETRY=true DO_NOT_TRACK=true mlflow ui --host 127.0.0.1 --port 5000 \
 		--backend-store-uri "$${MLFLOW_TRACKING_URI:-sqlite:///mlflow.db}"
@@ -75,6 +80,9 @@ ui: install  ## compare the experiments in the browser, on this machine only
 PORT ?= 7860
 app: .venv/.installed-app  ## the page to look at photographs and draw masks, on this machine only (after `make repro`)
 	defectdistill app --port $(PORT)
+
+help:  ## say what there is to make
+	@grep -hE '^[a-z%-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/ —/'
 
 clean:  ## remove what the tests and the linter leave
 	rm -rf .pytest_cache .ruff_cache .hypothesis

@@ -54,6 +54,10 @@ def main() -> None:
         log_results(run, results)
         run.log_lineage(summary, FOLDERS.values(), read_json(PREPARED / PHOTOGRAPHS))
         run.log_artifacts(*(METRICS / name for name in kind.WRITTEN))
+    score, words = kind.HEADLINE
+    student, baseline = (results[model]["test"][score] for model in ("student", "baseline"))
+    print(f"{words} on the test split: student {student:.3f}, baseline {baseline:.3f}")
+    print(f"What that is worth: {(METRICS / 'report.html').absolute()}")
 
 
 if __name__ == "__main__":

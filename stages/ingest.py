@@ -33,7 +33,8 @@ def main() -> None:
         run.log_metrics({f"images/{label}": count for label, count in summary["counts"].items()})
         run.log_metrics({name: summary[name] for name in ("unlabelled", "masks", "rejected")})
         run.log_artifacts(Path("data/raw/rejected.csv"))
-    print(f"{sum(summary['counts'].values())} labelled images, {summary['unlabelled']} without a label")
+    labelled = sum(summary["counts"].values())
+    print(f"{labelled} labelled images, {summary['unlabelled']} without a label; {summary['masks']} have a mask")
     if settings.source == "folder" and settings.folder.groups is None:
         print("each photograph counts as an object of its own; are there several of one part? ingest.folder.groups")
     if summary["rejected"]:

@@ -22,9 +22,10 @@ def folder(tmp_path):
     return tmp_path
 
 
-def load(folder, temperature=2.0, threshold=0.5, **changes):
+def load(folder, temperature=2.0, threshold=0.5, weights=None, **changes):
     path = folder / "calibration.json"
     chosen = {"temperature": temperature, "threshold": threshold, "how": "fitted", "target_accuracy": 0.9}
+    chosen |= {"weights": weights} if weights else {}
     path.write_text(json.dumps({"student": chosen} | changes))
     return Assessor.load(folder / "student", path)
 
@@ -54,6 +55,9 @@ def test_what_does_not_fit_is_named(folder):
         Assessor.load(folder / "student", folder / "nothing.json")
     with pytest.raises(ValueError, match="no temperature and threshold for 'student'"):
         load(folder, student={"temperature": 1.0})
+    with pytest.raises(ValueError, match=r"found for other weights \(ab{11}…\).*run `dvc repro evaluate`"):
+        load(folder, weights="a" + 63 * "b")
+    assert load(folder, weights=checkpoint.content_hash(folder / "student")).threshold == 0.5
     with pytest.raises(ValueError, match="expected a confidence between 0 and 1"):
         load(folder, threshold=1.5)
     with pytest.raises(ValueError, match="expected a finite number above 0"):

@@ -8,7 +8,7 @@ from types import SimpleNamespace
 import psutil
 import pytest
 
-from defectdistill.data.packed import open_array
+from defectdistill.data.packed import labels_of, open_array
 from defectdistill.stage import in_words, run_stage
 
 
@@ -20,6 +20,14 @@ def test_what_the_library_refuses_ends_in_one_line(tmp_path):
 def test_what_is_raised_elsewhere_keeps_its_traceback():
     with pytest.raises(ValueError, match="invalid literal"):
         run_stage("teacher", lambda: int("abc"))
+
+
+def test_what_c_code_raises_in_a_line_of_the_library_is_a_bug(tmp_path):
+    """`int("x")` leaves no line of its own in the traceback: the last one is the library's, and it raised nothing."""
+    (tmp_path / "index.csv").write_text("name,label,mask_source\na.png,x,given\n")
+    with pytest.raises(ValueError, match="invalid literal") as raised:
+        labels_of(tmp_path)
+    assert in_words(raised.value) is None
 
 
 def refused(path=None, number=errno.ENOSPC):

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
+from defectdistill.checkpoint import content_hash
 from defectdistill.data.tables import read_json
 from defectdistill.places import CALIBRATION
 from defectdistill.predict import Predictor
@@ -45,7 +46,8 @@ class Assessor:
     ) -> "Assessor":
         """Load a checkpoint folder with what `calibration` (written by `evaluate`) says of `model`: student, baseline.
 
-        Raises FileNotFoundError or ValueError naming what is missing or does not fit.
+        Raises FileNotFoundError or ValueError naming what is missing or does not fit, other weights than those that
+        `calibration` is of too (where it says: files written by hand need not).
         """
         chosen = read_json(calibration).get(model)
         if not isinstance(chosen, dict) or not {"temperature", "threshold"} <= set(chosen):
@@ -53,7 +55,14 @@ class Assessor:
                 f"{calibration} has no temperature and threshold for {model!r}: restore it with `dvc checkout`, or "
                 "run `dvc repro evaluate`"
             )
-        return cls(Predictor.load(folder, batch_size, chosen["temperature"]), chosen["threshold"])
+        predictor, weights = Predictor.load(folder, batch_size, chosen["temperature"]), content_hash(Path(folder))
+        if chosen.get("weights", weights) != weights:
+            raise ValueError(
+                f"what {calibration} says of {model!r} was found for other weights ({chosen['weights'][:12]}…) than "
+                f"those in {folder} ({weights[:12]}…): run `dvc repro evaluate`, or name the file that belongs to them "
+                "(--calibration)"
+            )
+        return cls(predictor, chosen["threshold"])
 
     def __call__(self, images: Sequence[np.ndarray]) -> Assessment:
         """Assess uint8 RGB images as `Predictor` takes them."""

@@ -23,12 +23,12 @@ def root() -> None:
 def sync() -> None:
     """Send MLflow what it missed while it did not answer."""
     from defectdistill.tracking.sender import send_left
-    from defectdistill.tracking.store import tracking_uri
+    from defectdistill.tracking.store import shown_uri
 
     sent, left_out, open_ones = send_left()
     for what in left_out:
         typer.echo(f"left out of MLflow: {what}")
-    typer.echo(f"{sent} runs sent to {tracking_uri()}" + (f", {open_ones} are still being written" * bool(open_ones)))
+    typer.echo(f"{sent} runs sent to {shown_uri()}" + (f", {open_ones} are still being written" * bool(open_ones)))
 
 
 @app.command()
@@ -52,7 +52,9 @@ def register() -> None:
 
 @app.command()
 def summary(
-    metric: Annotated[str, typer.Option(help="A score of the test split, such as test/accuracy.")] = "test/macro_f1",
+    metric: Annotated[
+        str, typer.Option(help="A score, such as test/accuracy or validation/macro_f1 (to choose settings by).")
+    ] = "test/macro_f1",
     output: Annotated[Path, typer.Option(help="Folder for the table and the pictures.")] = Path("summary"),
     complete: Annotated[bool, typer.Option("--complete", help="Exit with 1 where folds are missing.")] = False,
 ) -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from defectdistill import checkpoint
-from defectdistill.tracking.store import EXPERIMENT, STAGES, finished_runs, reader, tracking_uri
+from defectdistill.tracking.store import EXPERIMENT, STAGES, finished_runs, reader, shown_uri
 
 MADE_BY = {"teacher": "teacher", "baseline": "baseline", "student": "distill"}  # name of a model: its stage
 SHOWN = (
@@ -30,7 +30,7 @@ def lineage(folder: Path) -> Iterator[str]:
             yield from outcome(client, name, content)
             return
     raise ValueError(
-        f"{folder}: no finished run in {tracking_uri()} made these weights ({content[:12]}…); they are of another "
+        f"{folder}: no finished run in {shown_uri()} made these weights ({content[:12]}…); they are of another "
         "store (set MLFLOW_TRACKING_URI), or what their run reported was not sent yet (`defectdistill sync`)"
     )
 

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import typer
 
+from defectdistill.addresses import without_password
 from defectdistill.data.sources.folder.names import shown
 from defectdistill.stage import alone
 from defectdistill.team_state import (
@@ -114,8 +115,9 @@ def dvc(root: Path, *arguments: str) -> bool:
 def require_pushed(done: bool, remote: Remote) -> None:
     """Raise ValueError naming the remote that a push did not reach."""
     if not done:
+        address = without_password(remote.url)
         raise ValueError(
-            f"the DVC remote {remote.name!r} ({remote.url}) did not take everything; dvc says above why. Nothing on "
+            f"the DVC remote {remote.name!r} ({address}) did not take everything; dvc says above why. Nothing on "
             f"this machine was lost. Check address, network and credentials (docs/team_cache.md), then share again"
         )
 
@@ -139,7 +141,8 @@ def report(root: Path, remote: Remote, git_remote: str, arrived: list[str]) -> N
     """Say what teammates have now, and what to type for the commit that they do not have yet."""
     commit = ask(root, "git", "rev-parse", "--short", "HEAD").strip()
     names = shortened([name_of(reference) for reference in arrived], 10) or "there are none"
-    typer.echo(f"\nShared through the DVC remote {remote.name!r} ({remote.url}) and the git remote {git_remote!r}:")
+    address = without_password(remote.url)
+    typer.echo(f"\nShared through the DVC remote {remote.name!r} ({address}) and the git remote {git_remote!r}:")
     typer.echo(f"  the outputs of commit {commit}, and the runs that DVC has cached")
     typer.echo(f"  experiments: {names}")
     if ask(root, "git", "for-each-ref", "--contains", "HEAD", f"refs/remotes/{git_remote}"):

@@ -53,8 +53,10 @@ def in_words(error: Exception, outputs: Sequence[str] = ()) -> str | None:
         return unwritable(error, outputs)
     if not isinstance(error, ValueError | OSError):
         return None
-    raised_in = traceback.extract_tb(error.__traceback__)[-1].filename
-    return str(error) if Path(raised_in).is_relative_to(LIBRARY) else None
+    last = traceback.extract_tb(error.__traceback__)[-1]
+    # What is written in C leaves no line of its own: `int("x")` in a line of ours is a bug, a `raise` is none.
+    meant = Path(last.filename).is_relative_to(LIBRARY) and (last.line or "").lstrip().startswith("raise")
+    return str(error) if meant else None
 
 
 def is_refused_by_disk(error: Exception) -> bool:

@@ -9,7 +9,7 @@ import numpy as np
 
 from defectdistill.data.tables import write_table
 from defectdistill.evaluation.repeated import Comparison, Training, compare, plot_trainings
-from defectdistill.tracking.store import EXPERIMENT, finished_runs, reader, tracking_uri
+from defectdistill.tracking.store import EXPERIMENT, finished_runs, reader, shown_uri
 
 SPLITS = ("prepare.fold", "prepare.seed")
 SEEDS = ("augment.seed", "teacher.seed", "student.seed")
@@ -32,7 +32,7 @@ def summary(metric: str, output: Path, complete: bool = False) -> Iterator[str]:
     groups = [(settings, runs) for settings, runs in found if len(runs) > 1]
     if not groups:
         raise ValueError(
-            f"no two runs of the same photographs in {tracking_uri()} differ in fold or seed alone and have {metric!r} "
+            f"no two runs of the same photographs in {shown_uri()} differ in fold or seed alone and have {metric!r} "
             "of both models: run `make crossval`, or `dvc exp run -S student.seed=1`"
         )
     output.mkdir(parents=True, exist_ok=True)

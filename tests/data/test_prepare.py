@@ -17,6 +17,7 @@ from defectdistill.data.ingest import write_raw
 from defectdistill.data.normal import normal_message
 from defectdistill.data.packed import read_index
 from defectdistill.data.prepare import prepare
+from defectdistill.data.preprocess import aspect, shape_message
 from defectdistill.data.sample import Rejected, Sample
 from defectdistill.data.tables import read_json, read_table
 from defectdistill.places import PHOTOGRAPHS
@@ -408,9 +409,46 @@ def test_marks_too_small_for_the_prepared_size_are_said_to_be(tmp_path):
 def test_masks_that_all_lost_their_photographs_are_not_made_by_a_rule(tmp_path):
     lost = [Rejected("masks/1.png", "no image goes with it", mask=True)]
     write_raw([*photographs(binary, with_mask=lambda *_: False), *lost], tmp_path / "raw", "folder", False, 10**6)
-    with pytest.raises(DataError, match=r"1 masks were found and none goes with a photograph .*rejected\.csv"):
+    with pytest.raises(DataError, match=r"1 masks or annotations were found and none can be used .*rejected\.csv"):
         prepare(tmp_path / "raw", tmp_path / "prepared", **SETTINGS | {"masks": "auto"})
     prepare(tmp_path / "raw", tmp_path / "prepared", **SETTINGS | {"masks": "none"})
+
+
+def test_photographs_that_were_left_out_for_their_masks_are_not_replaced_by_a_rule(tmp_path):
+    """Masks of another size take their photographs with them: the others would go on with masks that nobody drew."""
+    small = cv2.imencode(".png", np.full((8, 8), 255, np.uint8))[1].tobytes()
+    drawn = [
+        replace(sample, mask=small) if number % 2 else replace(sample, mask=None)
+        for number, sample in enumerate(photographs(binary))
+    ]
+    summary = write_raw(drawn, tmp_path / "raw", "folder", False, 10**6)
+    assert summary["masks_left_out"] == summary["rejected"] == len(drawn) // 2
+    with pytest.raises(DataError, match=rf"{len(drawn) // 2} masks or annotations were found"):
+        prepare(tmp_path / "raw", tmp_path / "prepared", **SETTINGS | {"masks": "auto"})
+
+
+def test_masks_by_a_rule_are_said_to_be(tmp_path):
+    assert "made by a rule" not in marks_message(run(tmp_path / "given", size=64))
+    warned = marks_message(run(tmp_path, with_mask=lambda *_: False, masks="auto", size=64))
+    assert warned.startswith("WARNING: no mask was given: ")
+    assert "20 masks were made by a rule" in warned
+
+
+def test_oblong_photographs_that_are_squashed_are_said_to_be(tmp_path):
+    summary = run(tmp_path, size=64)
+    assert shape_message(summary | {"resize": "squash", "aspect": 1.0}) == ""
+    assert shape_message(summary | {"resize": "pad", "aspect": 4.0}) == ""
+    assert "1.5 times as long as wide" in shape_message(summary | {"resize": "squash", "aspect": 1.5})
+    rows = [{"width": "30", "height": "20"}, {"width": "10", "height": "20"}, {"width": "8", "height": "8"}]
+    assert aspect(rows) == 1.5
+
+
+def test_more_classes_than_a_mask_holds_are_refused(tmp_path):
+    picture = cv2.imencode(".png", np.zeros((8, 8, 3), np.uint8))[1].tobytes()
+    write_raw([Sample(f"{n}/1.png", f"{n:03d}", picture + bytes([n % 256, n // 256])) for n in range(256)],
+              tmp_path / "raw", "folder", False, 10**6)  # fmt: skip
+    with pytest.raises(DataError, match=r"256 classes: a mask holds 255 at most.*prepare.masks: none"):
+        prepare(tmp_path / "raw", tmp_path / "prepared", **SETTINGS | {"masks": "auto"})
 
 
 def test_an_unknown_colour_names_the_file(tmp_path):

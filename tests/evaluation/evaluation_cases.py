@@ -106,6 +106,7 @@ def arguments(folder: Path, case: dict[str, Any]) -> dict[str, Any]:
     return case | {
         "title": "A <b>title</b>",
         "histories": write_histories(folder),
+        "weights": {"student": "5" * 64, "baseline": "b" * 64},
         "contact_sheets": [],
         "params": {"distill.beta": 0.5, "ingest.path": "<script>alert(1)</script>"},
         "reproduce": ["make repro"],

@@ -119,7 +119,12 @@ def test_the_worst_pair_counts_both_directions():
     ],
 )
 def test_a_question_is_answered_by_the_margin_and_the_interval(value, ends, words):
-    assert words in verdict(QUESTION, Scored({}, (value, ends)), "Test")
+    assert words in verdict(QUESTION, Scored({}, (value, ends)), "Test", seeds=2)
+
+
+def test_one_seed_answers_no_question():
+    answer = verdict(QUESTION, Scored({}, (-0.03, [-0.05, -0.01])), "Test", seeds=1)
+    assert "It cannot be told from one seed: better − none, Test: −0.030 (−0.05 to −0.01)." in answer
 
 
 def test_the_table_holds_ours_the_papers_and_the_answers(tmp_path):
@@ -161,6 +166,7 @@ def test_a_file_without_a_table_is_refused(tmp_path):
         ({"drawn": "train_accuracy"}, "drawn = 'train_accuracy': expected one of the columns accuracy"),
         ({"drawn": "g_mean"}, "drawn = 'g_mean'"),
         ({"colums": {}}, "colums"),
+        ({"reference": "teacher"}, "reference: teacher is trained once"),
         ({"reference": "plain"}, r"names the rows \['plain'\]: expected some of teacher, none"),
         ({"confusion": ["none", "plain"]}, r"names the rows \['plain'\]"),
         ({"question": {"words": "?", "row": "none", "against": "other", "margin": 0.1}}, r"names the rows \['other'\]"),

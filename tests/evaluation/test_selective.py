@@ -120,3 +120,15 @@ def test_share_under_a_threshold_and_accuracy_above_it():
     assert found["below_threshold"].tolist() == pytest.approx([0.4, 1.0])
     assert found["accuracy_above"][0] == pytest.approx(2 / 3)
     assert np.isnan(found["accuracy_above"][1])  # nothing above
+
+
+def test_a_threshold_that_rounding_lowers_is_judged_by_all_that_pass_it():
+    sure = np.r_[np.full(10, 1 - 1e-8), np.full(10, 1 - 4e-7)]
+    right = np.arange(20) < 10
+    assert choose_threshold(sure, right, 0.95) is None
+    assert choose_threshold(sure, right, 0.5) == 0.999999
+    rng = np.random.default_rng(0)
+    for _ in range(50):
+        sure, right = 1 - 10 ** rng.uniform(-8, -4, 60), rng.random(60) < 0.9
+        threshold = choose_threshold(sure, right, 0.9)
+        assert threshold is None or right[sure >= threshold].mean() >= 0.9

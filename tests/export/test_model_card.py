@@ -134,3 +134,7 @@ def test_int8_that_was_not_kept_is_no_file_and_says_why():
 
 def test_without_a_threshold_a_person_decides_always():
     assert "Always: on the validation split no threshold" in card(notes__threshold=None)
+
+
+def test_a_test_split_of_one_object_has_scores_without_intervals():
+    assert "| Macro-F1 | 0.750 | 0.750 |" in card(results__student__intervals={}, results__baseline__intervals={})

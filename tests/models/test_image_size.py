@@ -1,6 +1,7 @@
 import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from repository import PROJECT, set_params
@@ -35,6 +36,11 @@ def test_an_error_without_words_is_named_by_its_kind():
             {"freeze.levels": [1, 8, 16], "distill.hint_epochs": 2, "distill.hint_level": 1},
             "student.arch = 'resnet18' has no feature level of stride [1]: it has 2, 4, 8, 16, 32. Choose",
         ),
+        (
+            {"ingest.source": "folder", "ingest.path": "~/no such folder"},
+            f"ingest.path = '~/no such folder': there is no such folder (`~` is not read here: write {Path.home()}/no",
+        ),
+        ({"ingest.source": "cifar10", "ingest.path": "/nothing"}, "ingest.path = '/nothing': there is no such folder;"),
     ],
 )
 def test_check_refuses_what_would_fail_in_a_training(tmp_path, changes, message):

@@ -7,6 +7,7 @@ from safetensors.torch import save_file
 
 from defectdistill import checkpoint
 from defectdistill.checkpoint import load_all_but_head
+from defectdistill.models.normalise import MEAN, STD
 from defectdistill.models.students import build_student, taps_of
 from defectdistill.models.taps import find_taps
 
@@ -32,6 +33,15 @@ def test_levels_are_the_last_stage_of_their_stride(arch, stride8, stride16):
     assert logits.shape == (2, 3)
     assert features[8].shape == (2, stride8[1], 8, 8)
     assert features[16].shape == (2, stride16[1], 4, 4)
+
+
+@pytest.mark.parametrize("arch", ["googlenet", "inception_v3"])
+def test_networks_whose_imagenet_weights_know_other_pixels_scale_them(arch):
+    """Their weights were learned from pixels in [−1, 1]; everything here is given ImageNet's mean and deviation."""
+    network = build_student(arch, classes=3).network
+    pixels = torch.rand(1, 3, 96, 96)
+    mean, deviation = (torch.tensor(values).view(1, 3, 1, 1) for values in (MEAN, STD))
+    torch.testing.assert_close(network._transform_input((pixels - mean) / deviation), 2 * pixels - 1)
 
 
 def test_features_do_not_outlive_their_forward_pass():

@@ -65,9 +65,10 @@ def test_bad_files_are_listed_the_rest_is_done_and_the_status_is_one():
     Path("in/empty.png").touch()
     Path("in/b/broken.jpg").write_bytes(Path("in/one.jpg").read_bytes()[:300])
     Path("in/notes.txt").write_text("x")
+    Path("in/one_mask.png").touch()
     said = predict("in", status=1)
     assert "2 could not be read" in said
-    assert "passed over: 1 files not named like images (.txt 1)" in said
+    assert "passed over: 1 files not named like images (.txt 1) and 1 masks" in said
     assert [row["path"] for row in read_table(Path("predictions", REJECTED))] == ["in/empty.png", "in/b/broken.jpg"]
     assert len(read_table(Path("predictions", TABLE))) == 8
 

@@ -8,7 +8,7 @@ import pytest
 from prediction_cases import mixed, photograph
 
 from defectdistill.data.sample import Rejected
-from defectdistill.prediction.find import MOST_KINDS, check_paths, find
+from defectdistill.prediction.find import MASKS, MOST_KINDS, check_paths, find
 
 
 def names(*paths, **options):
@@ -116,3 +116,14 @@ def test_the_count_of_what_is_passed_over_stays_short():
     list(find([Path("in")], passed_over=passed_over))
     assert len(passed_over) == MOST_KINDS + 1
     assert passed_over.total() == 2 * MOST_KINDS
+
+
+def test_masks_beside_their_photographs_are_passed_over_and_counted():
+    for name in ("one_mask.png", "mask_two.png", "mask.png", "three_mask.png"):
+        photograph(Path("in", name), 0)
+    passed_over = Counter()
+    found = names("in", passed_over=passed_over)
+    assert {"in/mask.png", "in/three_mask.png"} < {*found}, "no photograph beside them is called so"
+    assert not {"in/one_mask.png", "in/mask_two.png"} & {*found}
+    assert passed_over == {MASKS: 2}
+    assert names("in/one_mask.png") == ["in/one_mask.png"], "what is named is tried"

@@ -25,6 +25,11 @@ SAVED_ANEW = 3.0  # grey levels of 255: a photograph that is saved anew differs 
 USUAL = 0.99  # of the validation photographs are at most so far from what was learned; of 17 that means all
 
 
+def evenly(count: int, most: int) -> np.ndarray:
+    """Return the indices of at most `most` of `count` things, drawn evenly."""
+    return np.linspace(0, count - 1, min(most, count)).astype(int)
+
+
 @dataclass(frozen=True)
 class Neighbour:
     """A training photograph: its name, its class, its cosine distance, and itself, uint8 RGB (S, S, 3)."""
@@ -73,7 +78,7 @@ class Neighbourhood:
         photographs = np.array([row for row, entry in enumerate(index) if entry.get("copy", "0") == "0"], dtype=int)
         if not len(photographs):
             raise ValueError(f"{train} holds no photograph")
-        rows = photographs[np.linspace(0, len(photographs) - 1, min(most, len(photographs))).astype(int)]
+        rows = photographs[evenly(len(photographs), most)]
         names, known = [index[row]["name"] for row in rows], [classes[labels[row]] for row in rows]
         built = cls(features_of(predictor, images, rows), images, rows, names, known)
         built.usual = built.usual_distance(predictor, prepared / "val")
@@ -86,7 +91,7 @@ class Neighbourhood:
         images = open_array(folder / "images.npy")
         if not len(images):
             return None
-        unseen = features_of(predictor, images, np.arange(len(images))[:MOST])
+        unseen = features_of(predictor, images, evenly(len(images), MOST))
         return float(np.quantile(self.distances(unseen).min(axis=1), USUAL, method="higher"))
 
     def distances(self, features: np.ndarray) -> np.ndarray:

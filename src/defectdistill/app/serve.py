@@ -87,8 +87,8 @@ def build(loaded: Loaded, collection: Collection, limits: Limits, uploads: Path,
         from fastapi import FastAPI
     except ModuleNotFoundError as error:
         raise ValueError(
-            f"the page needs the package {error.name!r}, which is not installed: `make app`, or pip install "
-            "'defectdistill[app]'"
+            f"the page needs the package {error.name!r}, which is not installed: `make app`, or "
+            "uv pip install -e '.[app]' -c constraints.txt"
         ) from error
     from defectdistill.app.page import STYLE, build_page, theme
 

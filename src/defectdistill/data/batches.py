@@ -9,17 +9,17 @@ from torch.utils.data import DataLoader, Dataset, RandomSampler, SequentialSampl
 
 from defectdistill.data.dihedral import WAY, Ways
 from defectdistill.data.packed import labels_of, masked_in, open_array
-from defectdistill.data.samplers import HalfAndHalf, Shares
+from defectdistill.data.samplers import Shares, TwoParts, beside_labelled
 
 NO_LABEL = -100  # what torch's cross-entropy ignores
-GPU_SHARE = 0.5  # of its free memory: the rest is for the network
+GPU_SHARE = 0.5  # of its memory, for all data sets together: the rest is for the network
 
 
 class PackedBatches(Dataset):
     """Arrays of equal length N, indexed by a list of rows: {name: tensor (B, …)} in the arrays' own dtypes.
 
-    With `on_gpu` the arrays are copied to the current CUDA device at the first batch, if half of its free memory
-    holds them, and every batch is gathered there. With `ways` a batch also says how each image is to be laid.
+    With `on_gpu` the arrays are copied to the current CUDA device at the first batch, if that leaves half of its
+    memory free, and every batch is gathered there. With `ways` a batch also says how each image is to be laid.
     """
 
     def __init__(
@@ -84,20 +84,24 @@ class JoinedBatches(Dataset):
 
 
 def resident_on_gpu(arrays: Mapping[str, np.ndarray]) -> dict[str, torch.Tensor]:
-    """Copy the arrays to the current CUDA device; empty if half of its free memory does not hold them."""
-    free, _ = torch.cuda.mem_get_info()
-    if sum(array.nbytes for array in arrays.values()) > GPU_SHARE * free:
+    """Copy the arrays to the current CUDA device; empty if half of its memory would not stay free."""
+    free, total = torch.cuda.mem_get_info()
+    if free - sum(array.nbytes for array in arrays.values()) < (1 - GPU_SHARE) * total:
         return {}
     return {name: torch.from_numpy(np.array(array)).to("cuda") for name, array in arrays.items()}
 
 
-def batches(dataset: PackedBatches | JoinedBatches, batch_size: int, seed: int | None = None) -> DataLoader:
-    """Return a loader of whole batches: shuffled anew each epoch with `seed` to train on, in order without one."""
+def batches(
+    dataset: PackedBatches | JoinedBatches, batch_size: int, seed: int | None = None, sampler: TwoParts | None = None
+) -> DataLoader:
+    """Return a loader of whole batches: in order without a `seed`, with one shuffled anew each epoch to train on, or as
+    the `sampler` says.
+    """
     if seed is None:
         sampler = SequentialSampler(dataset)
     elif isinstance(dataset, JoinedBatches):
-        sampler = HalfAndHalf(len(dataset.first), len(dataset.second), batch_size)
-    else:
+        sampler = beside_labelled(len(dataset.first), len(dataset.second), batch_size)
+    elif sampler is None:
         sampler = RandomSampler(dataset, generator=torch.Generator())
     return DataLoader(dataset, sampler=Shares(sampler, batch_size, seed, dataset.set_epoch), batch_size=None)
 
@@ -113,8 +117,9 @@ def image_batches(
 ) -> DataLoader:
     """Return batches of {"image": uint8 (B, S, S, 3), "label": int64 (B,)} and of the `extra` arrays beside them.
 
-    `further` is a folder of images without a label and its arrays of the same names as `extra`: half of each batch,
-    with the label NO_LABEL. With `dihedral` and a seed a batch also says how its images are to be laid (`WAY`).
+    `further` is a folder of images without a label and its arrays of the same names as `extra`: with the
+    label NO_LABEL, half of each batch or as `beside_labelled` says. With `dihedral` and a seed a batch also says how
+    its images are to be laid (`WAY`).
     """
 
     def packed(arrays: Mapping[str, np.ndarray]) -> PackedBatches:
@@ -135,6 +140,8 @@ def mask_batches(
     """Return batches of {"image": uint8 (B, S, S, 3), "mask": uint8 (B, S, S), "label", "masked"}.
 
     `label` int64 (B,); `masked` float32 (B,), 1 where there is a mask: everywhere, unless `every` image is wanted.
+    Where fewer than half of these have one, half of each training batch has: few masks among many labels would be seen
+    so seldom that little is learned from them.
     Raises ValueError where no mask shows a defect: there is nothing to learn from.
     """
     masked = masked_in(folder).astype(np.float32)
@@ -145,5 +152,10 @@ def mask_batches(
             "give masks, or set prepare.masks to given_else_threshold"
         )
     arrays = {"image": open_array(folder / "images.npy"), "mask": masks, "label": labels_of(folder), "masked": masked}
-    rows = np.arange(len(masked)) if every else np.flatnonzero(masked)
-    return batches(PackedBatches(arrays, rows, on_gpu), batch_size, seed)
+    known, others = np.flatnonzero(masked), np.flatnonzero(masked == 0)
+    if not every:
+        return batches(PackedBatches(arrays, known, on_gpu), batch_size, seed)
+    if seed is None or len(known) >= len(others):
+        return batches(PackedBatches(arrays, on_gpu=on_gpu), batch_size, seed)
+    sampler = TwoParts(len(others), len(known), batch_size, rows=len(masked))
+    return batches(PackedBatches(arrays, np.concatenate([others, known]), on_gpu), batch_size, seed, sampler)

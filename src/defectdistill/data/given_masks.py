@@ -105,12 +105,12 @@ class GivenMasks:
 
 
 def check_left_out(raw: Path) -> None:
-    """Raise `DataError` if there were masks and none of them found its photograph: a rule is not what somebody drew."""
+    """Raise `DataError` if there were masks and none of them can be used: a rule is not what somebody drew."""
     lost = read_json(raw / "summary.json")["masks_left_out"]
     if lost:
         raise DataError(
-            f"{lost} masks were found and none goes with a photograph ({raw / 'rejected.csv'} says why of each): give "
-            "them the names of their photographs, or set prepare.masks: threshold to have all made by a rule instead"
+            f"{lost} masks or annotations were found and none can be used ({raw / 'rejected.csv'} says why of each): "
+            "mend them, or set prepare.masks: threshold to have all made by a rule instead"
         )
 
 
@@ -142,6 +142,13 @@ def marks_message(summary: Mapping[str, Any]) -> str:
     lines, masks, size = [], summary["masks"], summary["size"]
     if lost := summary["masks_left_out"]:
         lines.append(f"WARNING: {lost} masks were left out; data/raw/rejected.csv says why of each")
+    if made := masks["threshold"]:
+        lines.append(
+            f"{'WARNING: no mask was given: ' * (not masks['given'])}{made} masks were made by a rule that marks what "
+            "is darker than its surroundings; where defects are not, that teaches nonsense: look at "
+            "metrics/prepare/contact_sheet.png, and draw masks, or take a teacher that needs none "
+            "(prepare.masks: none, teacher.network: classifier)"
+        )
     if 2 * masks["hollow"] > masks["in_part"]:
         lines.append(
             f"WARNING: {masks['hollow']} of {masks['in_part']} masks mark the whole border but a part within: "

@@ -19,6 +19,10 @@ LARGEST_REST = 10_000_000  # bytes of a file that are no pixels: a camera's prev
 DRAWN = 0.1  # of all images: so many that look like masks are masks, one or two may be a drawing among photographs
 
 
+class BadMask(BadImage):
+    """A photograph that is left out for its mask."""
+
+
 def write_raw(
     samples: Iterable[Sample | Rejected], output: Path, source: str, synthetic: bool, max_pixels: int
 ) -> dict:
@@ -73,7 +77,7 @@ def _receive(samples: Iterable[Sample | Rejected], folder: Path, max_pixels: int
         try:
             image, mask, (height, width), colours = _check(sample, max_pixels)
         except BadImage as error:
-            rejected.append(Rejected(sample.name, error.reason))
+            rejected.append(Rejected(sample.name, error.reason, isinstance(error, BadMask)))
             continue
         number = len(rows)
         (folder / f"{number}.image").write_bytes(image)
@@ -113,14 +117,14 @@ def _check(sample: Sample, max_pixels: int) -> tuple[bytes, bytes | None, tuple[
     try:
         decoded = decode_mask(mask, max_pixels)
     except BadImage as error:
-        raise BadImage(f"{name}: {error.reason}") from error
+        raise BadMask(f"{name}: {error.reason}") from error
     if decoded.values.shape[:2] != size:
         height, width = decoded.values.shape[:2]
-        raise BadImage(
+        raise BadMask(
             f"{name} is {width}×{height}, the image (upright) {size[1]}×{size[0]}; draw it again in the same size"
         )
     if (reason := why_photograph(decoded, photograph, colours)) is not None:
-        raise BadImage(f"{name} {reason}")
+        raise BadMask(f"{name} {reason}")
     return image, mask, size, colours
 
 

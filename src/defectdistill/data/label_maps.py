@@ -19,6 +19,7 @@ from defectdistill.data.threshold_mask import threshold_mask
 # Where label maps come from: given masks alone, the paper's threshold alone, the threshold for each image without a
 # mask, or nowhere. `auto` is `given`, and `threshold` where no mask of the set shows anything: what a rule marks is not
 # what a person marks, and teaches something else.
+MOST_CLASSES = 255  # of a label map, uint8 with 0 for the background
 SOURCES = ("auto", "given", "threshold", "given_else_threshold", "none")
 GIVEN, THRESHOLD = ("auto", "given", "given_else_threshold"), ("threshold", "given_else_threshold")
 
@@ -54,6 +55,11 @@ class LabelMaps:
         given = [row for row in rows if row["mask"] and masks in GIVEN]
         self.raw, self.size, self.resize, self.masks = raw, size, resize, masks
         self.classes = sorted({row["label"] for row in rows})
+        if masks != "none" and len(self.classes) > MOST_CLASSES:
+            raise DataError(
+                f"{len(self.classes)} classes: a mask holds {MOST_CLASSES} at most; put classes together, or do "
+                "without masks (prepare.masks: none and a teacher that needs none, teacher.network: classifier)"
+            )
         self.drawn: set[str] = set()
         shown = self._read(given)
         found = detect_coding(shown, len(self.classes), table) if coding == "auto" else coding

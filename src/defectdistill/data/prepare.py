@@ -17,6 +17,7 @@ from defectdistill.data.images import decode_image
 from defectdistill.data.label_maps import GIVEN, LabelMaps
 from defectdistill.data.masks import Table
 from defectdistill.data.packed import create_array
+from defectdistill.data.preprocess import aspect
 from defectdistill.data.preprocess import resize as resize_image
 from defectdistill.data.protocol import copied, described, divide
 from defectdistill.data.split import SIDES
@@ -83,7 +84,7 @@ def prepare(
     near = {"searched": near_duplicates, **copies.summary()}
     words = described(protocol, fractions, seed, folds, fold) + in_words(label_limit, mask_limit)
     summary = _summary(raw, output, labelled, sides) | {"divided": protocol, "protocol": words, "near_duplicates": near}
-    counts = {"marked": marked, "unlabelled": len(unlabelled), "label_set_aside": len(lost)}
+    counts = {"marked": marked, "unlabelled": len(unlabelled), "label_set_aside": len(lost), "aspect": aspect(rows)}
     summary |= counts | label_maps.summary()
     write_json(output / "summary.json", summary)
     write_json(output / "learned.json", _learned(summary))

@@ -1,9 +1,13 @@
 """Brings photographs and label maps of any size to one square size, in NumPy and OpenCV alone."""
 
+from collections.abc import Mapping, Sequence
+from typing import Any
+
 import cv2
 import numpy as np
 
 MODES = ("squash", "pad")
+OBLONG = 1.25  # times as long as wide: from here on a turn by 90° shows what no photograph does
 
 # The ImageNet mean in 0…255: a padded border is close to zero after normalisation.
 PAD_COLOUR = (124, 116, 104)
@@ -99,3 +103,21 @@ def scale(array: np.ndarray, rows: int, columns: int) -> np.ndarray:
     if array.shape[:2] != (rows, columns):
         array = cv2.resize(array, (columns, rows), interpolation=cv2.INTER_LINEAR)
     return array
+
+
+def aspect(rows: Sequence[Mapping[str, str]]) -> float:
+    """Return how many times as long as wide the median photograph is, or as wide as long: 1 for a square."""
+    sides = np.array([[row["width"], row["height"]] for row in rows], float)
+    return round(float(np.median(sides.max(axis=1) / sides.min(axis=1))), 2)
+
+
+def shape_message(summary: Mapping[str, Any]) -> str:
+    """Return in words that summary.json tells of photographs whose shape is not kept; '' where it is, or nearly."""
+    if summary["resize"] != "squash" or summary["aspect"] < OBLONG:
+        return ""
+    return (
+        f"WARNING: half of the photographs are {summary['aspect']} times as long as wide, or more, or as wide as long, "
+        "and are made square (prepare.resize: squash): a copy turned by 90° to learn from is then stretched the other "
+        "way. Keep their shape (prepare.resize: pad), or leave out the turns (augment.quarter_turn: 0 and "
+        "student.dihedral: false)"
+    )

@@ -35,7 +35,8 @@ class Sample:
 class Rejected:
     """An input that is left out: its name as in `Sample.name`, and a reason that a person can act on.
 
-    `mask` tells a mask whose photograph is not found: with it goes what somebody drew.
+    `mask` tells that with it goes what somebody drew: a mask whose photograph is not found, a photograph whose mask
+    cannot be used, an annotation that is not read.
     """
 
     name: str

@@ -1,4 +1,4 @@
-"""Which rows a batch has: in another order each epoch, half of them from each of two parts, shared by processes."""
+"""Which rows a batch has: in another order each epoch, up to half of them from a second part, shared by processes."""
 
 from collections.abc import Callable, Iterator
 from itertools import islice
@@ -17,29 +17,43 @@ def batches_of(rows: int, batch_size: int, smallest: int) -> int:
     return whole + (rest >= smallest)
 
 
-class HalfAndHalf(Sampler):
-    """Rows of a `JoinedBatches` to train on: half of each batch from its first part, half from its second.
+class TwoParts(Sampler):
+    """Rows of `first` images and of `second` more behind them to train on: half of each batch of the second part, or
+    `most` of it.
 
-    An epoch has as many rows as the first part: with a second one there are not more steps, so trainings stay
-    comparable. Within an epoch no row of the first part comes twice; the second is repeated where it is small.
+    An epoch has `rows` rows, at most twice as many as the first part. Within an epoch no row of the first part comes
+    twice; the second is repeated where it is small.
     """
 
-    def __init__(self, first: int, second: int, batch_size: int):
-        self.first, self.second, self.batch_size = first, second, batch_size
+    def __init__(self, first: int, second: int, batch_size: int, rows: int, most: int | None = None):
+        self.first, self.second, self.batch_size, self.rows = first, second, batch_size, rows
+        self.most = batch_size if most is None else most
         self.generator = torch.Generator()
 
     def __len__(self) -> int:
-        return self.first
+        return self.rows
 
     def __iter__(self) -> Iterator[int]:
         own = iter(torch.randperm(self.first, generator=self.generator).tolist())
-        rounds = -(-self.first // self.second)
+        rounds = -(-self.rows // self.second)
         others = [torch.randperm(self.second, generator=self.generator) + self.first for _ in range(rounds)]
         others = iter(torch.cat(others).tolist())
-        for start in range(0, self.first, self.batch_size):
-            rows = min(self.batch_size, self.first - start)
-            yield from islice(own, rows - rows // 2)
-            yield from islice(others, rows // 2)
+        for start in range(0, self.rows, self.batch_size):
+            rows = min(self.batch_size, self.rows - start)
+            of_second = min(rows // 2, self.most)
+            yield from islice(own, rows - of_second)
+            yield from islice(others, of_second)
+
+
+def beside_labelled(labelled: int, unlabelled: int, batch_size: int) -> TwoParts:
+    """Return the rows of labelled images and unlabelled ones behind them.
+
+    There are not more steps than without the others, so that trainings stay comparable. Half of each batch has no
+    label, or less where there are fewer than half as many of these as of labelled ones: five pictures would be shown a
+    hundred times an epoch.
+    """
+    most = -(-batch_size * unlabelled // labelled)
+    return TwoParts(labelled, unlabelled, batch_size, labelled, most)
 
 
 def rank_and_processes() -> tuple[int, int]:
@@ -58,7 +72,7 @@ class Shares(BatchSampler):
 
     def __init__(
         self,
-        sampler: RandomSampler | HalfAndHalf | SequentialSampler,
+        sampler: RandomSampler | TwoParts | SequentialSampler,
         batch_size: int,
         seed: int | None,
         begin: Callable[[int], None],

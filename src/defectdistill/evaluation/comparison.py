@@ -85,6 +85,8 @@ def read_comparison(path: Path, rows: Sequence[str]) -> Table:
     unknown = sorted({table.reference, *table.confusion, *question} - set(rows))
     if unknown:
         raise ValueError(f"{path}, under `table`, names the rows {unknown}: expected some of {', '.join(rows)}")
+    if table.reference == TEACHER:
+        raise ValueError(f"{path}, under `table`: reference: {TEACHER} is trained once, so name a row with seeds")
     return table
 
 
@@ -148,15 +150,18 @@ def worst_pair(probs: np.ndarray, labels: np.ndarray, classes: Sequence[str]) ->
     return classes[first], classes[second], float(shares[first, second])
 
 
-def verdict(question: Question, compared: Scored, words: str) -> str:
+def verdict(question: Question, compared: Scored, words: str, seeds: int) -> str:
     """Return the answer to a question: the difference with its interval, and whether it counts.
 
+    One seed answers nothing: what another would change its interval does not know.
     No only where the whole interval is within the margin, yes only where all of it is beyond: else nobody can tell.
     """
     value, ends = compared.difference
     found = f"{question.row} − {question.against}, {words}: {signed(value)}"
     if ends is None:
         return f"{question.words} It cannot be told: {found}, without an interval."
+    if seeds == 1:
+        return f"{question.words} It cannot be told from one seed: {found} ({span(ends)})."
     found, margin = f"{found} ({span(ends)})", f"{100 * question.margin:g} points"
     if max(abs(end) for end in ends) <= question.margin:
         return f"{question.words} No: {found}, within {margin}."

@@ -39,7 +39,8 @@ def write_comparison(
     scored = score_rows(said, images, table.reference, rounds, seed, table.scores(), table.drawn)
     lines = [line_of(row, scored[row["row"]], rows[row["row"]], table, images) for row in paper]
     words = {row["row"]: row["words"] for row in paper}
-    note = describe(summary, images, len(said[table.reference].test))
+    seeds = len(said[table.reference].test)
+    note = describe(summary, images, seeds)
     write_paper_table(folder, lines, table.title, note, words[table.reference], table.columns, table.drawn)
     shown = {row: rows[row].probs for row in table.confusion}
     with remarked("Drawn by a program; first seed" if summary["synthetic"] else "First seed"):
@@ -49,7 +50,7 @@ def write_comparison(
     if asked := table.question:
         pair = {name: said[name] for name in (asked.row, asked.against)}
         compared = score_rows(pair, images, asked.against, rounds, seed, table.scores(), table.drawn)[asked.row]
-        remarks.append(verdict(asked, compared, drawn))
+        remarks.append(verdict(asked, compared, drawn, seeds))
     with (folder / "table.md").open("a", encoding="utf-8") as file:
         file.write("\n" + "".join(f"{remark}\n\n" for remark in remarks))
 

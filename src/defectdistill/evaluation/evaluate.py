@@ -27,6 +27,7 @@ def evaluate_models(
     data: Mapping[str, Any],
     leaks: Mapping[str, Any],
     validation: Predicted,
+    weights: Mapping[str, str],
     test: Predicted,
     unlabelled: Predicted,
     pixels: Pixels | None,
@@ -44,8 +45,8 @@ def evaluate_models(
 
     `data` is the prepared data's summary.json; `leaks` from `find_leaks`; `validation`, `test` and `unlabelled` (which
     may be empty) are what the models say of these sets, `pixels` what the test images show, or None; `histories` CSV
-    files by model (teacher, student, baseline; any may be missing); the rest as in `choose`, `evaluation_results` and
-    `write_report`.
+    files by model (teacher, student, baseline; any may be missing); `weights` content hashes by model; the rest as in
+    `choose`, `evaluation_results` and `write_report`.
 
     Written are `evaluate.json`, `calibration.json` (what was chosen on the validation split, for those who predict),
     `report.html`, `figures/*.png` and `plots/*.csv`.
@@ -58,7 +59,9 @@ def evaluate_models(
         results[model]["validation"] = validation_scores(validation.probs[model], validation.labels, classes)
     results["data"] = tested(data, leaks, len(test.names))
     write_json(output / "evaluate.json", results)
-    write_json(output / "calibration.json", {model: calibration(choice) for model, choice in chosen.items()})
+    write_json(
+        output / "calibration.json", {model: calibration(choice, weights[model]) for model, choice in chosen.items()}
+    )
 
     write_plot_data(output / "plots", test.probs, test.labels, test.names, unlabelled.probs, unlabelled.names, classes)
     with remarked("Synthetic data: generated photographs" if data["synthetic"] else ""):
@@ -97,10 +100,11 @@ def validation_scores(probs: np.ndarray, labels: np.ndarray, classes: Sequence[s
     return {name: scores[name] for name in BY_VALIDATION} | {"images": len(labels)}
 
 
-def calibration(chosen: Chosen) -> dict[str, Any]:
-    """Return what predicting with a model needs: `temperature` (1 where none was found), `how` it was found, and the
-    `threshold` on the calibrated confidence (null: none reaches the `target_accuracy`)."""
+def calibration(chosen: Chosen, weights: str) -> dict[str, Any]:
+    """Return what predicting with a model needs: the hash of its `weights`, `temperature` (1 where none was found),
+    `how` it was found, and the `threshold` on the calibrated confidence (null: none reaches the `target_accuracy`)."""
     return {
+        "weights": weights,
         "temperature": chosen.temperature.value,
         "how": chosen.temperature.how,
         "threshold": chosen.threshold,

@@ -53,7 +53,8 @@ def draw_figures(
     if len(next(iter(unlabelled.values()))):
         figures += _uncertainty(folder, "unlabelled", "the unlabelled set, by predicted class", unlabelled, classes)
     figures += _uncertainty(folder, "test", "the test split, by true class", probs, classes, labels)
-    return figures + _training(folder, {model: read_history(path) for model, path in histories.items()})
+    there = {model: read_history(path) for model, path in histories.items() if path.exists()}
+    return figures + _training(folder, there)
 
 
 def draw_trust(

@@ -58,10 +58,13 @@ def choose_threshold(sure: np.ndarray, right: np.ndarray, target: float) -> floa
     a hundred photographs leave about 18 to validate. To ask for nothing let one or two lucky images make a threshold:
     in 6 of 10 cases where the confidence says nothing at all, with five in less than 1 of 10.
     """
-    levels, drawn, _ = _by_confidence(sure, right, np.ones((1, len(sure))))
-    enough = np.cumsum(drawn[0]) >= LEAST_ABOVE
-    passing = levels[enough & (coverage_curve(sure, right)[1] >= target - 1e-12)]
-    return float(np.floor(passing.min() * 10**DIGITS) / 10**DIGITS) if len(passing) else None
+    levels, drawn, correct = _by_confidence(sure, right, np.ones((1, len(sure))))
+    candidates = np.unique(np.floor(levels * 10**DIGITS) / 10**DIGITS)
+    # Rounding down may let in further images, so that each is judged as it will be used.
+    passed = np.searchsorted(-levels, -candidates, side="right") - 1
+    images, accurate = np.cumsum(drawn[0])[passed], np.cumsum(correct[0])[passed]
+    passing = candidates[(images >= LEAST_ABOVE) & (accurate / images >= target - 1e-12)]
+    return float(passing.min()) if len(passing) else None
 
 
 def least_share(right: int, images: int) -> float:

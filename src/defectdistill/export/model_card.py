@@ -78,8 +78,8 @@ def text(value: str) -> str:
 
 
 def with_interval(group: Mapping[str, Any], name: str) -> str:
-    """Return a score of the test split with its interval, a dash where there is none."""
-    ends = span(group["intervals"]["test"].get(name))
+    """Return a score of the test split with its interval, a dash where there is none (one object has none)."""
+    ends = span(group["intervals"].get("test", {}).get(name))
     return number(group["test"].get(name)) + (f" ({ends})" if ends else "")
 
 

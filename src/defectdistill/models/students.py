@@ -99,8 +99,10 @@ def library_network(arch: str, name: str, classes: int) -> nn.Module:
     known = torchvision.models.list_models(module=torchvision.models)
     if name not in known:
         raise ValueError(f"student.arch = {arch!r}: expected one of {', '.join(sorted([*ALIASES, *OWN, *known]))}")
-    # Inception and GoogLeNet without their auxiliary classifiers: one output, as of every other.
-    options = {"aux_logits": False, "init_weights": True} if name in ("googlenet", "inception_v3") else {}
+    # Inception and GoogLeNet without their auxiliary classifiers: one output, as of every other. Their ImageNet weights
+    # know pixels in [−1, 1], which they make of what every other network is given.
+    own = {"aux_logits": False, "init_weights": True, "transform_input": True}
+    options = own if name in ("googlenet", "inception_v3") else {}
     return torchvision.models.get_model(name, weights=None, num_classes=classes, **options)
 
 

@@ -73,7 +73,11 @@ def said(outcome: run.Outcome, output: Path, threshold: float | None) -> Iterato
     found = outcome.found
     if outcome.gone_on_from:
         yield f"went on from an interrupted run, which had done {outcome.gone_on_from:,}"
-    asked = "all: no threshold is good enough" if threshold is None else f"confidence below {threshold:.3f}"
+    asked = (
+        "all: too few validation photographs were right for a threshold"
+        if threshold is None
+        else f"confidence below {threshold:.3f}"
+    )
     yield f"{found.images:,} photographs, {found.doubtful:,} of them for a person ({asked})"
     for name, count in sorted(found.counts.items()):
         yield f"  {name:<28} {count:>9,}   uncertain {found.uncertain_counts[name]:>9,}"

@@ -8,15 +8,24 @@ import os
 from collections import Counter
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from defectdistill.data.sample import Rejected
-from defectdistill.data.sources.folder.names import ARCHIVES, MASK_RANK, is_litter, shown, why_bad_name
+from defectdistill.data.sources.folder.names import (
+    ARCHIVES,
+    MASK_RANK,
+    composed,
+    is_litter,
+    shown,
+    why_bad_name,
+    without_image_word,
+)
+from defectdistill.data.sources.folder.pairing import stem_of_mask
 from defectdistill.data.sources.folder.walk import why_refused
 
 MOST_KINDS = 30  # of files that are passed over, counted by name
 LONGEST_KIND = 12  # letters of an ending that is counted by name
-OTHER_KINDS = "other kinds"
+OTHER_KINDS, MASKS = "other kinds", "masks"
 
 
 @dataclass(frozen=True)
@@ -45,7 +54,8 @@ def find(
     Paths are taken in their order; in a folder files come before subfolders, each sorted by name. Whatever is reached
     twice is yielded once, at the place of the path that names it. A file that is given is tried whatever its name; in
     folders, only names like those of images are. Hidden files are passed over, and the folders `leave_out`; other
-    files too, and are counted in `passed_over` {ending: number}, those with an ending that is no kind of file together.
+    files too, and are counted in `passed_over` {ending: number}, those with an ending that is no kind of file together,
+    and as `masks` those that are named as masks of a photograph beside them (`x_mask.png`).
     Links in a folder that lead out of it, to folders or nowhere are refused; a path that is given may be a link.
     """
     places = [os.path.realpath(path) for path in paths]
@@ -71,11 +81,15 @@ def _in_folder(
             shown(f"{folder.as_posix()}/"), f"the folder cannot be opened ({error.strerror}); check its rights"
         )
         return
+    masks = _masks_among([name for name, _ in files])
     for name, is_link_to_folder in files:
         kind = os.path.splitext(name)[1].lower()
         if is_litter(name) or os.path.join(place, name) in elsewhere:
             continue
-        if is_link_to_folder or kind in MASK_RANK or kind in ARCHIVES:
+        if name in masks:
+            if passed_over is not None:
+                passed_over[MASKS] += 1
+        elif is_link_to_folder or kind in MASK_RANK or kind in ARCHIVES:
             yield _checked(folder / name, folder / name, root)
         elif passed_over is not None:
             named = _is_kind(kind) and (kind in passed_over or len(passed_over) < MOST_KINDS)
@@ -84,6 +98,14 @@ def _in_folder(
         inner = os.path.join(place, name)
         if not is_litter(name) and inner not in elsewhere:
             yield from _in_folder(folder / name, inner, root, elsewhere, passed_over)
+
+
+def _masks_among(names: Sequence[str]) -> set[str]:
+    """Return the files of a folder that are named as the mask of another image there."""
+    images = [name for name in names if os.path.splitext(name)[1].lower() in MASK_RANK]
+    places = {PurePosixPath(composed(os.path.splitext(name)[0])) for name in images}
+    places |= {PurePosixPath(without_image_word(place.name)) for place in places}
+    return {name for name in images if PurePosixPath(stem_of_mask(PurePosixPath(name), places) or "") in places}
 
 
 def _is_kind(ending: str) -> bool:

@@ -12,7 +12,7 @@ from defectdistill.checkpoint import content_hash
 from defectdistill.data.sample import Rejected
 from defectdistill.data.tables import write_json
 from defectdistill.evaluation.gathered import MODELS
-from defectdistill.prediction.find import Found, check_paths, find
+from defectdistill.prediction.find import MASKS, Found, check_paths, find
 from defectdistill.prediction.options import Options
 from defectdistill.prediction.output import PAGE, SUMMARY, job, unfinished
 from defectdistill.prediction.read import batches
@@ -101,5 +101,7 @@ def _write(tables: Tables, scored: Iterator[Scored], total: int, done: int) -> N
 
 def kinds(passed_over: Counter) -> str:
     """Put the files that were passed over in words."""
-    named = ", ".join(f"{kind or 'no ending'} {count:,}" for kind, count in passed_over.most_common(5))
-    return f"{passed_over.total():,} files not named like images ({named})"
+    others = Counter({kind: count for kind, count in passed_over.items() if kind != MASKS})
+    named = ", ".join(f"{kind or 'no ending'} {count:,}" for kind, count in others.most_common(5))
+    said = [f"{others.total():,} files not named like images ({named})"] if others else []
+    return " and ".join(said + [f"{passed_over[MASKS]:,} masks"] * (MASKS in passed_over))

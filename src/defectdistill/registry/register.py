@@ -20,7 +20,7 @@ from defectdistill.registry.evidence import Evidence, gather
 from defectdistill.registry.mlflow_model import pack
 from defectdistill.registry.promotion import Comparison, compare_again, verdict
 from defectdistill.tracking.delivery import Delivery
-from defectdistill.tracking.store import EXPERIMENT, connect, tracking_uri
+from defectdistill.tracking.store import EXPERIMENT, connect, first_call, tracking_uri
 from defectdistill.training.compute import set_up
 
 if TYPE_CHECKING:
@@ -69,15 +69,9 @@ def refuse_flattery(protocol: str) -> None:
 
 def reach() -> "MlflowClient":
     """Return a client of the store after a first call; raises ValueError where it does not answer."""
-    from mlflow.exceptions import MlflowException
-
-    try:
+    with first_call():
         client = connect()
         client.search_registered_models(max_results=1)
-    except MlflowException as error:
-        message = f"the MLflow store at {tracking_uri()} does not answer: {error.message.splitlines()[0]}"
-        hidden = re.sub(r"//[^/@\s]*@", "//", message)  # a password may stand in the address
-        raise ValueError(f"{hidden}; start the server, or set MLFLOW_TRACKING_URI to another") from error
     return client
 
 

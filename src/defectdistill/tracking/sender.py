@@ -4,9 +4,10 @@ import sys
 import threading
 import time
 
+from defectdistill.addresses import without_password
 from defectdistill.tracking.delivery import Delivery, deliver_left
 from defectdistill.tracking.journal import Journal, waiting
-from defectdistill.tracking.store import connect, is_local, tracking_uri
+from defectdistill.tracking.store import connect, is_local, shown_uri
 
 PATIENCE = 8.0  # seconds that a stage waits for a server, at its end (and at its start, where tracking is required)
 LOCAL_PATIENCE = 120.0  # the same for an SQLite file, which other experiments may be writing
@@ -89,7 +90,7 @@ class Sender(threading.Thread):
         if required:
             raise self.unreachable()
         print(
-            f"MLflow at {tracking_uri()} did not take everything ({self.reason()}); it is kept and "
+            f"MLflow at {shown_uri()} did not take everything ({self.reason()}); it is kept and "
             "goes out with the next stage, or by `defectdistill sync`",
             file=sys.stderr,
         )
@@ -101,14 +102,14 @@ class Sender(threading.Thread):
     def unreachable(self) -> Unreachable:
         """Return the error that says what is wrong and what to do."""
         return Unreachable(
-            f"MLflow at {tracking_uri()} does not answer ({self.reason()}), and tracking.required is true: "
+            f"MLflow at {shown_uri()} does not answer ({self.reason()}), and tracking.required is true: "
             "start the server, or set tracking.required: false; what was measured is kept"
         )
 
 
 def first_line(error: Exception) -> str:
-    """Return an error's message without what database libraries add to it."""
-    return str(error).split("\n")[0] or type(error).__name__
+    """Return an error's message without what database libraries add to it, and without passwords."""
+    return without_password(str(error).split("\n")[0]) or type(error).__name__
 
 
 def send_left() -> tuple[int, list[str], int]:
@@ -123,7 +124,7 @@ def send_left() -> tuple[int, list[str], int]:
         sent = deliver_left(delivery)
     except Exception as error:  # whatever a store can fail with
         raise Unreachable(
-            f"MLflow at {tracking_uri()} does not take what {len(waiting())} runs have to say ({first_line(error)}); "
+            f"MLflow at {shown_uri()} does not take what {len(waiting())} runs have to say ({first_line(error)}); "
             "it is kept: start the server, or set MLFLOW_TRACKING_URI, and try again"
         ) from error
     return sent, delivery.left_out, len(waiting())

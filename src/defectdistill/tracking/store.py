@@ -6,12 +6,14 @@ The store is an SQLite file at the repository's root unless MLFLOW_TRACKING_URI 
 import os
 import sqlite3
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
 from filelock import FileLock
 
+from defectdistill.addresses import without_password
 from defectdistill.places import root, scratch
 
 # Set before the import, which reads them: no telemetry, and a dead server may cost seconds, not minutes.
@@ -35,6 +37,26 @@ def tracking_uri() -> str:
     if uri.startswith(SQLITE) and not uri.startswith(SQLITE + "/"):
         return SQLITE + str(root() / uri.removeprefix(SQLITE))
     return uri
+
+
+def shown_uri() -> str:
+    """Return the store's address as it may be printed."""
+    return without_password(tracking_uri())
+
+
+@contextmanager
+def first_call() -> Iterator[None]:
+    """Raise ValueError, saying what to do, where the store does not answer the calls within."""
+    from mlflow.exceptions import MlflowException
+
+    try:
+        yield
+    except MlflowException as error:
+        message = without_password(str(error).split("\n")[0])
+        raise ValueError(
+            f"the MLflow store at {shown_uri()} does not answer: {message}; start the server, or set "
+            "MLFLOW_TRACKING_URI to another"
+        ) from error
 
 
 def is_local() -> bool:
@@ -62,7 +84,10 @@ def connect() -> Any:
 
 
 def reader() -> Any:
-    """Return a client that only asks: nothing is created. Raises ValueError for an SQLite store that is not there."""
+    """Return a client that only asks: nothing is created.
+
+    Raises ValueError for an SQLite store that is not there, and for a store that does not answer.
+    """
     from mlflow import MlflowClient
 
     uri = tracking_uri()
@@ -70,7 +95,10 @@ def reader() -> Any:
         raise ValueError(
             f"{uri}: there is no such store: run `dvc repro` in the project's folder, or set MLFLOW_TRACKING_URI"
         )
-    return MlflowClient(tracking_uri=uri)
+    with first_call():
+        client = MlflowClient(tracking_uri=uri)
+        client.search_experiments(max_results=1)
+    return client
 
 
 def finished_runs(client: Any, experiment: str, tags: Mapping[str, str] = MappingProxyType({})) -> Iterator[Any]:

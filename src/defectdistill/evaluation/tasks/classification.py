@@ -4,12 +4,14 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from defectdistill.checkpoint import content_hash
 from defectdistill.evaluation.evaluate import evaluate_models
 from defectdistill.evaluation.gathered import MODELS, gather, load_teacher
 from defectdistill.evaluation.report_page import Figures
 from defectdistill.evaluation.results import Results
 from defectdistill.predict import Predictor
 
+HEADLINE = ("macro_f1", "macro-F1")
 WRITTEN = ("report.html", "figures", "plots", "calibration.json", "evaluate.json")
 
 
@@ -39,6 +41,7 @@ def evaluate(
         title="Distilled classifier of surface defects",
         data=data,
         leaks=leaks,
+        weights={model: content_hash(models[model]) for model in MODELS},
         **gather(prepared, predictors, load_teacher(models["teacher"], batch_size)),
         histories=histories,
         contact_sheets=contact_sheets,

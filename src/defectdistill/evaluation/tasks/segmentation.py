@@ -14,6 +14,7 @@ from defectdistill.evaluation.plot_style import remarked
 from defectdistill.evaluation.report_page import Figures, tested
 from defectdistill.models.segmenter import Segmenter
 
+HEADLINE = ("mean_dice", "mean Dice")
 WRITTEN = ("report.html", "figures", "evaluate.json")
 
 

@@ -60,6 +60,10 @@ def _read_rows(path: Path) -> list[dict[str, str]]:
         # Spreadsheets of half of Europe write semicolons.
         delimiter = max(",;\t", key=lines[0].count) if lines else ","
         return list(csv.DictReader(lines, delimiter=delimiter))
+    except FileNotFoundError:
+        raise DataError(
+            f"ingest.folder.groups: there is no {path}; give the name of a CSV file in the folder of the photographs"
+        ) from None
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise DataError(f"ingest.folder.groups: {path.name} cannot be read as a CSV file in UTF-8 ({error})") from error
 

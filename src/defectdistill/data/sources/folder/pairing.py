@@ -76,7 +76,7 @@ def _pair_beside(files: Sequence[PurePosixPath]) -> tuple[Masks, list[Rejected]]
     called_so |= {place.parent / without_image_word(place.name) for place in called_so}
     same_stem, endings = defaultdict(list), []
     for file in files:
-        stem = _stem_of_mask(file, called_so)
+        stem = stem_of_mask(file, called_so)
         if stem is None:
             same_stem[_place_of(file)].append(file)
         else:
@@ -102,7 +102,7 @@ def _pair_beside(files: Sequence[PurePosixPath]) -> tuple[Masks, list[Rejected]]
     return masks, rejected
 
 
-def _stem_of_mask(file: PurePosixPath, places: set[PurePosixPath]) -> str | None:
+def stem_of_mask(file: PurePosixPath, places: set[PurePosixPath]) -> str | None:
     """Return the stem of the image that a file is named as the mask of; None for an image."""
     place, name = _place_of(file).parent, composed(file.stem)
     if ended := without_mask_ending(name):

@@ -9,6 +9,7 @@ from pathlib import Path, PurePosixPath
 
 from defectdistill.data.errors import DataError
 from defectdistill.data.sample import Rejected, Sample
+from defectdistill.data.sources.folder.annotations import find_annotations
 from defectdistill.data.sources.folder.classes import find_classes
 from defectdistill.data.sources.folder.duplicates import find_duplicates
 from defectdistill.data.sources.folder.groups import read_groups
@@ -33,6 +34,8 @@ def samples(
         raise DataError(f"ingest.path: there is no folder {str(path)!r}; give the folder that holds the class folders")
     files, refused = find_images(root)
     masks, rejected = pair_masks(files)
+    if not any(masks.values()):
+        rejected += find_annotations(root, masks)
     classes = find_classes(list(masks), class_level)
     group_of: dict[PurePosixPath, str] = {}
     if groups is not None:

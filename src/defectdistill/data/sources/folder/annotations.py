@@ -1,0 +1,41 @@
+"""Finds what says where defects are in a form that is not read: labelme, COCO, VOC, YOLO."""
+
+import os
+import re
+from collections.abc import Collection, Iterator
+from pathlib import Path, PurePosixPath
+
+from defectdistill.data.sample import Rejected
+from defectdistill.data.sources.folder.names import is_litter, shown
+
+FIRST = 65536  # bytes of a file that are looked at
+_SIGNS = {
+    ".json": re.compile(r'"(?:shapes|segmentation|annotations|bbox|polygons?)"\s*:'),
+    ".xml": re.compile(r"<(?:annotations?|bndbox|polygon)\b"),
+    ".txt": re.compile(r"\A\s*\d+(?:[ \t]+\d*\.?\d+){4,}[ \t]*(?:\r?\n|\Z)"),  # YOLO: class, then box or polygon
+}
+
+
+def find_annotations(root: Path, images: Collection[PurePosixPath]) -> Iterator[Rejected]:
+    """Yield the files under `root` that hold annotations of `images`: JSON and XML by what they say, text files by
+    their first line where an image has their name.
+
+    To be asked where no photograph has a mask: somebody marked the defects, and all would go on without.
+    """
+    stems = {image.stem for image in images}
+    for folder, subfolders, names in os.walk(root):
+        subfolders[:] = sorted(name for name in subfolders if not is_litter(name))
+        for name in sorted(names):
+            file = Path(folder, name)
+            kind = file.suffix.lower()
+            if kind in _SIGNS and not is_litter(name) and (kind != ".txt" or file.stem in stems) and _holds(file, kind):
+                said = f"an annotation as {kind[1:].upper()}, which is not read; export masks (docs/your_own_data.md)"
+                yield Rejected(shown(file.relative_to(root).as_posix()), said, mask=True)
+
+
+def _holds(file: Path, kind: str) -> bool:
+    try:
+        with open(file, "rb") as opened:
+            return bool(_SIGNS[kind].search(opened.read(FIRST).decode("utf-8", "replace")))
+    except OSError:
+        return False
