@@ -7,6 +7,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "src"))
 
 from defectdistill import checkpoint
+from defectdistill.data.packed import labels_of
 from defectdistill.data.tables import read_json
 from defectdistill.evaluation.mask_sheet import mask_sheet
 from defectdistill.models.segmenter import Segmenter
@@ -19,7 +20,7 @@ from defectdistill.training.compute import set_up
 from defectdistill.training.fit import LIMITS, fit
 from defectdistill.training.length import lengthened
 from defectdistill.training.once import Work, train_once
-from defectdistill.training.segmentation_teacher import warn_of_nothing_found
+from defectdistill.training.segmentation_teacher import warn_of_little_to_teach
 
 DATA = place("--data") / "data"
 TRAIN, VAL, LEARNED = DATA / "augmented", DATA / "prepared/val", DATA / "prepared/learned.json"
@@ -42,7 +43,7 @@ def train(params: Params, work: Work) -> None:
             if teaching.channels:
                 segmenter = Segmenter(teaching.network, teaching.channels)
                 mask_sheet(segmenter, VAL, METRICS / "masks.png", data["synthetic"])
-                warn_of_nothing_found(history)
+                warn_of_little_to_teach(history, labels_of(VAL))
             run.log_lineage(data, [MODEL])
             run.log_artifacts(METRICS)
 

@@ -5,6 +5,7 @@ import sys
 from dataclasses import dataclass
 
 import lightning
+import numpy as np
 import torch
 from torch import nn
 from torchmetrics import MeanMetric
@@ -19,6 +20,7 @@ from defectdistill.training.schedule import warmup_cosine
 from defectdistill.training.segmentation_loss import SegmentationLoss
 
 WARMUP = 1.0  # epochs of the schedule `cosine`
+ADVICE = "try more epochs (teacher.epochs), larger images (prepare.image_size), more masks"
 
 
 @dataclass(frozen=True)
@@ -39,11 +41,22 @@ def segmentation_task(settings: dict, channels: int) -> "SegmentationTask":
     return SegmentationTask(network, SegmentationLoss(settings["loss"]), SegmentationRates(**rates))
 
 
-def warn_of_nothing_found(history: list[dict[str, float]]) -> None:
-    """Say so if the epoch that a training kept found no defect on the validation split."""
-    if not any(row["val_dice"] for row in history if row["kept"]):
-        advice = "try more epochs, larger images, more masks"
-        print(f"the teacher found no defect on the validation split: it has little to teach; {advice}", file=sys.stderr)
+def warn_of_little_to_teach(history: list[dict[str, float]], labels: np.ndarray) -> None:
+    """Say so if the epoch that a training kept found no defect on the validation split, whose `labels` are int (N,), or
+    tells its classes no better than who always names the commonest.
+    """
+    kept = next(row for row in history if row["kept"])
+    right, always = kept.get("val_accuracy", 1.0), np.bincount(labels).max() / len(labels)
+    if not kept["val_dice"]:
+        found = "found no defect on the validation split"
+    elif right <= always + 1e-6:
+        found = (
+            f"is right about {right:.0%} of the validation photographs, and to name their commonest class always about "
+            f"{always:.0%}"
+        )
+    else:
+        return
+    print(f"WARNING: the teacher {found}: it has little to teach; {ADVICE}", file=sys.stderr)
 
 
 class SegmentationTask(lightning.LightningModule):
