@@ -121,11 +121,19 @@ def test_few_masks_among_many_labels_are_half_of_each_batch(tmp_path):
     assert judged.sum() == 4, "the validation split is as it is"
 
 
-def test_where_half_have_a_mask_every_image_comes_once(tmp_path):
-    path = folder(tmp_path, ["given", "none"] * 4, [1] * 8)
+@pytest.mark.parametrize("sources", [["given", "none"] * 4, ["given", *["normal"] * 6, "none"]])
+def test_where_half_of_the_defects_have_a_mask_every_image_comes_once(tmp_path, sources):
+    path = folder(tmp_path, sources, [1] * 8)
+    np.save(path / "images.npy", np.arange(8, dtype=np.uint8)[:, None, None, None] * np.ones((1, 4, 4, 3), np.uint8))
     epoch = list(mask_batches(path, batch_size=2, seed=0, every=True))
-    assert sum(batch["masked"].sum() for batch in epoch) == 4
-    assert sum(len(batch["label"]) for batch in epoch) == 8
+    assert sorted(row for batch in epoch for row in batch["image"][:, 0, 0, 0].tolist()) == list(range(8))
+
+
+def test_good_parts_do_not_stand_for_masks_that_were_drawn(tmp_path):
+    """Their empty masks need nobody: of the defects here one in four has a mask."""
+    path = folder(tmp_path, ["given", *["none"] * 3, *["normal"] * 8], [2, 0, 0, 0, *[0] * 8])
+    for batch in mask_batches(path, batch_size=4, seed=0, every=True):
+        assert (batch["mask"].flatten(1).amax(1) == 2).sum() == 2
 
 
 @pytest.mark.parametrize(("sources", "masks"), [(["none", "none"], [0, 0]), (["given", "given"], [0, 0])])

@@ -140,8 +140,8 @@ def mask_batches(
     """Return batches of {"image": uint8 (B, S, S, 3), "mask": uint8 (B, S, S), "label", "masked"}.
 
     `label` int64 (B,); `masked` float32 (B,), 1 where there is a mask: everywhere, unless `every` image is wanted.
-    Where fewer than half of these have one, half of each training batch has: few masks among many labels would be seen
-    so seldom that little is learned from them.
+    Where fewer than half of those of defects have one, half of each training batch is of these: few masks among many
+    labels would be seen so seldom that little is learned from them.
     Raises ValueError where no mask shows a defect: there is nothing to learn from.
     """
     masked = masked_in(folder).astype(np.float32)
@@ -152,10 +152,11 @@ def mask_batches(
             "give masks, or set prepare.masks to given_else_threshold"
         )
     arrays = {"image": open_array(folder / "images.npy"), "mask": masks, "label": labels_of(folder), "masked": masked}
-    known, others = np.flatnonzero(masked), np.flatnonzero(masked == 0)
     if not every:
-        return batches(PackedBatches(arrays, known, on_gpu), batch_size, seed)
-    if seed is None or len(known) >= len(others):
+        return batches(PackedBatches(arrays, np.flatnonzero(masked), on_gpu), batch_size, seed)
+    drawn = masked_in(folder, but="normal")
+    if seed is None or drawn.sum() >= (masked == 0).sum():
         return batches(PackedBatches(arrays, on_gpu=on_gpu), batch_size, seed)
+    others, known = np.flatnonzero(~drawn), np.flatnonzero(drawn)
     sampler = TwoParts(len(others), len(known), batch_size, rows=len(masked))
     return batches(PackedBatches(arrays, np.concatenate([others, known]), on_gpu), batch_size, seed, sampler)
