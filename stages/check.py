@@ -19,18 +19,7 @@ from defectdistill.stage import run_stage
 from defectdistill.training.compute import choose_accelerator
 
 OUTPUTS = ("data/checked.txt",)
-READING = ("folder", "severstal", "cifar10")  # sources that read files; the others draw
 FINISHED = sys.argv[1:] or ["classification"]
-
-
-def check_source(source: str, path: str) -> None:
-    """Raise ValueError where a source that reads has no folder to read; DVC would say only that a file lacks."""
-    if source in READING and not Path(path).is_dir():
-        home = f" (`~` is not read here: write {Path(path).expanduser()})" * path.startswith("~")
-        raise ValueError(
-            f"ingest.path = {path!r}: there is no such folder{home}; give the folder that holds the class folders, "
-            "absolute or from the project's folder"
-        )
 
 
 def offline(weights: str) -> str:
@@ -56,7 +45,7 @@ def main() -> None:
     """Write a constant file, or stop and name what cannot work: better now than after the teacher's training."""
     params = load_params()
     params.require_task(FINISHED)
-    check_source(params.ingest.source, params.ingest.path)
+    params.ingest.require_folder()
     choose_accelerator(params.compute.accelerator)
     side, hinted = params.prepare.image_size, [params.distill.hint_level] * bool(params.distill.hint_epochs)
     check_network(params.student, "student", params.distill.levels + hinted, side)

@@ -1,10 +1,13 @@
 """The section `ingest` of `params.yaml`: where photographs come from, with the settings of every source."""
 
+from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import Field
 
 from defectdistill.sections import Count, Name, Section, Seed
+
+READING = ("folder", "severstal", "cifar10")  # sources that read files; the others draw
 
 
 class Synthetic(Section):
@@ -82,3 +85,13 @@ class Ingest(Section):
     shapes: Shapes
     tiles: Tiles
     strips: Strips
+
+    def require_folder(self) -> None:
+        """Raise ValueError where a source that reads files has no folder to read: DVC says only that a file lacks."""
+        if self.source not in READING or Path(self.path).is_dir():
+            return
+        home = f" (`~` is not read here: write {Path(self.path).expanduser()})" * self.path.startswith("~")
+        raise ValueError(
+            f"ingest.path = {self.path!r}: there is no such folder{home}; give the folder that holds the class "
+            "folders, absolute or from the project's folder"
+        )

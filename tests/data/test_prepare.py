@@ -129,6 +129,7 @@ def test_arrays_index_and_summary(tmp_path):
         },
         "rejected": 0,
         "masks_left_out": 0,
+        "aspect": 1.33,
         "sha256": summary["sha256"],
     }  # fmt: skip
 
