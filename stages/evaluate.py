@@ -9,7 +9,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "src"))
 from defectdistill.data.tables import read_json
 from defectdistill.evaluation.leak_check import find_leaks, taught_unlabelled
 from defectdistill.params import load_params
-from defectdistill.places import PHOTOGRAPHS, command_here, place
+from defectdistill.places import PHOTOGRAPHS, beside, command_here, place
 from defectdistill.stage import run_stage
 from defectdistill.tracking.runs import experiment_run, log_results
 from defectdistill.training.compute import set_up
@@ -17,14 +17,8 @@ from defectdistill.training.compute import set_up
 DATA, METRICS = place("--data"), Path("metrics")
 PREPARED, MODELS = DATA / "data/prepared", ("student", "baseline", "teacher")
 FOLDERS = {model: place(f"--{model}", Path("models", model)) for model in MODELS}
-MADE_BY = {"student": "distill", "baseline": "baseline", "teacher": "teacher"}  # name of a model's folder: its stage
 WRITTEN = ("report.html", "figures", "plots", "calibration.json", "evaluate.json", "runs/evaluate.json")  # of any task
 OUTPUTS = [f"metrics/{name}" for name in WRITTEN]
-
-
-def beside(model: Path, name: str) -> Path:
-    """Return the file `name` that the training of a model left under metrics/, beside models/."""
-    return model.parents[1] / "metrics" / MADE_BY[model.name] / name
 
 
 def main() -> None:

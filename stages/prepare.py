@@ -7,12 +7,10 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "src"))
 
-from defectdistill.data.copy_groups import TABLE, copies_message
-from defectdistill.data.given_masks import marks_message
-from defectdistill.data.normal import normal_message
+from defectdistill.data.copy_groups import TABLE
 from defectdistill.data.packed import labels_of, open_array
 from defectdistill.data.prepare import prepare
-from defectdistill.data.preprocess import shape_message
+from defectdistill.data.prepared_words import prepared_words
 from defectdistill.evaluation.contact_sheet import contact_sheet
 from defectdistill.params import load_params
 from defectdistill.places import place
@@ -36,13 +34,7 @@ def main() -> None:
         run.log_metrics({f"images/{split}": sum(counts.values()) for split, counts in summary["counts"].items()})
         for path in (PREPARED / "summary.json", SHEET, PREPARED / TABLE):
             run.log_artifacts(path)
-    said = [shape_message(summary), normal_message(summary["masks"]), marks_message(summary)]
-    said.append(copies_message(summary["near_duplicates"]))
-    coding = summary["masks"]["coding"]
-    read = f"{f'masks read as {coding}; ' * (coding != 'none')}{summary['protocol']}: {summary['counts']}"
-    print(read, *filter(None, said), sep="\n")
-    if summary["divided"] in ("random", "after_augmentation"):
-        print(f"WARNING: the scores will flatter (prepare.protocol: {summary['divided']}); see the report")
+    print(*prepared_words(summary), sep="\n")
 
 
 def draw(summary: dict) -> None:

@@ -5,9 +5,9 @@ from pathlib import Path
 from typing import Any
 
 from defectdistill import checkpoint
+from defectdistill.places import MADE_BY
 from defectdistill.tracking.store import EXPERIMENT, STAGES, finished_runs, reader, shown_uri
 
-MADE_BY = {"teacher": "teacher", "baseline": "baseline", "student": "distill"}  # name of a model: its stage
 SHOWN = (
     *("test/macro_f1", "test/accuracy", "baseline/test/macro_f1", "teacher/dice"),
     *("test/mean_dice", "baseline/test/mean_dice", "teacher/mean_dice"),  # of students that segment

@@ -4,6 +4,7 @@ import argparse
 import os
 from pathlib import Path
 
+MADE_BY = {"teacher": "teacher", "baseline": "baseline", "student": "distill"}  # name of a model's folder: its stage
 CALIBRATION = Path("metrics/calibration.json")  # what `evaluate` found of temperature and threshold
 PHOTOGRAPHS = Path("test/photographs.json")  # below data/prepared: the digest of all photographs and masks that came
 
@@ -17,6 +18,11 @@ def place(option: str, default: Path = Path()) -> Path:
     parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
     parser.add_argument(option, type=Path, default=default, dest="folder")
     return parser.parse_known_args()[0].folder
+
+
+def beside(model: Path, name: str) -> Path:
+    """Return the file `name` that the training of a model left under metrics/, beside models/."""
+    return model.parents[1] / "metrics" / MADE_BY[model.name] / name
 
 
 def command_here() -> str:
