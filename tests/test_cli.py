@@ -4,6 +4,7 @@ import subprocess
 import sys
 import threading
 import time
+from importlib.metadata import version
 from types import SimpleNamespace
 
 import pytest
@@ -34,6 +35,8 @@ def test_help_comes_at_once_nothing_large_is_imported_for_it(words):
     ("words", "status", "said"),
     [
         (["--help"], 0, "Usage"),
+        (["-h"], 0, "Usage"),
+        (["--version"], 0, version("defectdistill")),
         (["lineage", "--help"], 0, "Usage"),
         (["register", "--help"], 0, "Usage"),
         (["sync", "--help"], 0, "Usage"),

@@ -1,6 +1,7 @@
 """The command line: what a team does around `dvc repro`. Each command's work is in a module of its own."""
 
 import sys
+from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated
 
@@ -14,8 +15,19 @@ from defectdistill.stage import in_words
 app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False)
 
 
-@app.callback()
-def root() -> None:
+def say_version(asked: bool) -> None:
+    """Print the version and end, if it is asked for."""
+    if asked:
+        typer.echo(version("defectdistill"))
+        raise typer.Exit
+
+
+@app.callback(context_settings={"help_option_names": ["-h", "--help"]})
+def root(
+    asked: Annotated[
+        bool, typer.Option("--version", help="Say which version this is.", callback=say_version, is_eager=True)
+    ] = False,
+) -> None:
     """Share, trace and serve what the pipeline made; the pipeline itself runs by `dvc repro`."""
 
 

@@ -1,5 +1,6 @@
 """What repeated experiments say together: student against baseline over folds and seeds, read from MLflow."""
 
+import difflib
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -31,6 +32,7 @@ def summary(metric: str, output: Path, complete: bool = False) -> Iterator[str]:
     found = grouped(metric)
     groups = [(settings, runs) for settings, runs in found if len(runs) > 1]
     if not groups:
+        require_known(metric)
         raise ValueError(
             f"no two runs of the same photographs in {shown_uri()} differ in fold or seed alone and have {metric!r} "
             "of both models: run `make crossval`, or `dvc exp run -S student.seed=1`"
@@ -71,6 +73,15 @@ def grouped(metric: str) -> list[tuple[dict[str, str], list[Any]]]:
             groups[frozenset(settings.items())][place] = run  # oldest first: a later one takes its place
     found = [(dict(settings), list(runs.values())) for settings, runs in groups.items()]
     return sorted(found, key=lambda group: (-len(group[1]), group[1][0].info.start_time))
+
+
+def require_known(metric: str) -> None:
+    """Raise ValueError, naming what is near, for a score that no run has of both models, where runs have others."""
+    names = {name for run in finished_runs(reader(), EXPERIMENT) for name in run.data.metrics}
+    known = sorted(name for name in names if f"baseline/{name}" in names)
+    if known and metric not in known:
+        near = ", ".join(difflib.get_close_matches(metric, known, 3, cutoff=0.0))
+        raise ValueError(f"no run has {metric!r} of student and baseline; near it are {near} ({len(known)} in all)")
 
 
 def missing_folds(groups: Iterable[tuple[dict[str, str], list[Any]]]) -> list[str]:

@@ -1,6 +1,7 @@
 """Runs the page's server: on this machine alone unless told, with nothing sent to anybody."""
 
 import contextlib
+import errno
 import os
 import signal
 import socket
@@ -65,6 +66,8 @@ def bound(host: str, port: int) -> socket.socket:
         listener.listen()
     except (OSError, OverflowError) as error:
         listener.close()
+        if getattr(error, "errno", None) == errno.EADDRNOTAVAIL:
+            raise ValueError(f"--host {host}: no address of this machine ({error.strerror}); give 127.0.0.1") from error
         raise ValueError(
             f"port {port} of {host} cannot be used ({getattr(error, 'strerror', error)}): another program may have it, "
             f"perhaps this page once more; stop that, or give another port, such as --port {port + 1}"

@@ -1,8 +1,8 @@
 """Reads the CSV file that says which images show the same object."""
 
 import csv
+import sys
 import unicodedata
-import warnings
 from collections.abc import Iterable
 from pathlib import Path, PurePosixPath
 
@@ -50,7 +50,7 @@ def read_groups(
         raise DataError(f"no row of {path.name} gives a group to an image of the folder; paths are relative to it")
     missing = sorted(str(image) for image in set(known.values()) - {None} - set(groups))
     if missing:
-        warnings.warn(f"{len(missing)} images have no group in {path.name}, first {missing[0]}", stacklevel=2)
+        print(f"WARNING: {len(missing)} images have no group in {path.name}, first {missing[0]}", file=sys.stderr)
     return groups, rejected
 
 
