@@ -69,7 +69,7 @@ audit: .venv-audit/.installed  ## look up every pinned version among the known v
 	.venv-audit/bin/pip-audit --requirement constraints.txt --no-deps --disable-pip --strict --progress-spinner off
 
 SHOWN := ^Experiment$$|(student|baseline)\.test\.(macro_f1|mean_dice)$$|student\.validation\.macro_f1$$
-CHANGED := ^(ingest|prepare|augment|freeze|distill)\.|^(teacher|student)\.(?!test|val|unl|cal|sel|att|int)[a-z_]+$$
+CHANGED := ^(ingest|prepare|augment|freeze|distill)\.|^(teacher|student)\.(?!test|val|unl|cal|sel|att|int|acc|dice|image|iou|macro|mean)[a-z_]+$$
 compare: install  ## list the experiments with their scores and the settings that they changed
 	dvc exp show --only-changed --drop '.*' --keep '$(SHOWN)|$(CHANGED)'
 
