@@ -7,10 +7,11 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "src"))
 
 from defectdistill import checkpoint
 from defectdistill.assess import Assessor
+from defectdistill.data.packed import evenly
 from defectdistill.data.tables import read_json, write_json
 from defectdistill.evaluation.held_out import read_photographs
 from defectdistill.export import example
-from defectdistill.export.export import Judges, Split, evenly, export_student, flat_metrics
+from defectdistill.export.export import Judges, Split, export_student, flat_metrics
 from defectdistill.export.model_card import model_card
 from defectdistill.model_forms import Classifier
 from defectdistill.model_json import read_model_json

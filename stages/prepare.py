@@ -8,7 +8,7 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "src"))
 
 from defectdistill.data.copy_groups import TABLE
-from defectdistill.data.packed import labels_of, open_array
+from defectdistill.data.packed import evenly, labels_of, open_array
 from defectdistill.data.prepare import prepare
 from defectdistill.data.prepared_words import prepared_words
 from defectdistill.evaluation.contact_sheet import contact_sheet
@@ -44,8 +44,7 @@ def draw(summary: dict) -> None:
         folder = PREPARED / split
         images, masks, labels = open_array(folder / "images.npy"), open_array(folder / "masks.npy"), labels_of(folder)
         for index, name in enumerate(summary["classes"]):
-            members = np.flatnonzero(labels == index)
-            shown = members[np.linspace(0, len(members) - 1, min(SHOWN, len(members))).astype(int)]
+            shown = evenly(np.flatnonzero(labels == index), SHOWN)
             rows.append((f"{name} · {split}", images[shown], masks[shown]))
     title = "Prepared photographs and their masks, by class and split"
     contact_sheet(rows, SHOWN, SHEET, title, synthetic=summary["synthetic"])

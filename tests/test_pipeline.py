@@ -85,6 +85,8 @@ def test_from_nothing_to_the_report(ran):
     assert executed(output) == STAGES
     report = (folder / "metrics/report.html").read_text()
     assert "SYNTHETIC" in report.upper()
+    assert "macro-F1 on the test split: student " in output
+    assert f"What that is worth: {folder / 'metrics/report.html'}" in output
     results = json.loads((folder / "metrics/evaluate.json").read_text())
     assert 0 <= results["student"]["test"]["macro_f1"] <= 1
     assert {"dice", "iou"} <= set(results["teacher"])

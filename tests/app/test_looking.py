@@ -12,6 +12,7 @@ from app_project import BOX, CLASSES, SIDE, change, encoded, make_project, photo
 from PIL import Image
 
 from defectdistill import checkpoint
+from defectdistill.app import neighbours
 from defectdistill.app.limits import Limits
 from defectdistill.app.loaded import Loaded
 from defectdistill.app.looking import Refused, examine, heated, look, thumbnail
@@ -140,8 +141,19 @@ def test_what_is_far_is_told_by_the_validation_photographs(loaded, project):
 def test_of_many_photographs_some_are_compared_with(project):
     predictor = Predictor.load(project / "models/student")
     near = Neighbourhood.build(predictor, project / "data/prepared", most=5)
-    assert list(near.rows) == [0, 4, 8, 12, 17]
+    assert list(near.rows) == [0, 4, 8, 13, 17]
     assert near.labels == [CLASSES[row // 6] for row in near.rows]
+
+
+def test_what_is_usual_is_told_by_validation_photographs_of_all_classes(project, monkeypatch):
+    """Their index is in the order of classes: the first few would be of the first class alone."""
+    seen = []
+    monkeypatch.setattr(neighbours, "MOST", 3)
+    monkeypatch.setattr(neighbours, "features_of", lambda *given: seen.append(list(given[2])) or features_of(*given))
+    neighbours.Neighbourhood.build(Predictor.load(project / "models/student"), project / "data/prepared")
+    assert seen[-1][0] == 0
+    assert seen[-1][-1] == len(read_table(project / "data/prepared/val/index.csv")) - 1
+    assert len(seen[-1]) == 3
 
 
 def test_augmented_copies_are_compared_with_by_nobody(project, tmp_path):

@@ -5,7 +5,15 @@ import pytest
 import torch
 
 from defectdistill.data import samplers as module
-from defectdistill.data.batches import NO_LABEL, JoinedBatches, PackedBatches, batches, image_batches, mask_batches
+from defectdistill.data.batches import (
+    NO_LABEL,
+    JoinedBatches,
+    PackedBatches,
+    batches,
+    image_batches,
+    mask_batches,
+    resident_on_gpu,
+)
 from defectdistill.data.tables import write_table
 
 
@@ -74,6 +82,12 @@ def test_batches_that_fit_are_gathered_on_the_gpu(tmp_path):
     assert all(value.is_cuda for value in kept.values())
     for name, value in PackedBatches(arrays)[[3, 1]].items():
         assert torch.equal(kept[name].cpu(), value)
+
+
+def test_what_would_leave_less_than_half_of_a_gpu_stays_where_it_is(monkeypatch):
+    """Each data set sees what the earlier ones have left."""
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda: (4e9, 8e9))
+    assert resident_on_gpu({"image": np.zeros(1, np.uint8)}) == {}
 
 
 def test_arrays_of_other_images_are_refused():

@@ -157,6 +157,7 @@ def test_calibration_json_is_what_predict_needs(written):
     assert stored["student"]["temperature"] == results["student"]["calibrated"]["temperature"] != 1.0
     assert stored["student"]["threshold"] == results["student"]["selective"]["threshold"]
     assert stored["student"]["how"] == "fitted"
+    assert {model: of["weights"][0] for model, of in stored.items()} == {"student": "5", "baseline": "b"}
 
 
 def test_without_calibration_nothing_is_called_calibrated(tmp_path):
@@ -167,3 +168,10 @@ def test_without_calibration_nothing_is_called_calibrated(tmp_path):
     stored = json.loads((tmp_path / "out/calibration.json").read_text())
     assert (stored["student"]["temperature"], stored["student"]["how"]) == (1.0, "off")
     assert "after" not in re.findall(r"<th>(\w+)</th>", (tmp_path / "out/report.html").read_text())
+
+
+def test_a_history_that_is_missing_is_left_out(tmp_path):
+    given = arguments(tmp_path / "histories", make_case(NAMES, 17, 0))
+    given["histories"]["teacher"].unlink()
+    evaluate_models(tmp_path / "out", **given)
+    assert "training" in " ".join(path.name for path in (tmp_path / "out/figures").iterdir())

@@ -5,8 +5,9 @@ import pytest
 import torch
 from test_onnx_file import CLASSES, photographs, student
 
+from defectdistill.data.packed import evenly
 from defectdistill.export.deployed import Deployed
-from defectdistill.export.export import Judges, Split, evenly, export_student, flat_metrics
+from defectdistill.export.export import Judges, Split, export_student, flat_metrics
 from defectdistill.export.forms import FILES, INT8
 from defectdistill.export.onnx_file import to_bytes, to_onnx
 from defectdistill.export.parity import TOLERANCE, agreement, check, photographs_agreement

@@ -16,7 +16,7 @@ from defectdistill.tracking.delivery import Delivery, deliver_left
 from defectdistill.tracking.journal import Journal, waiting
 from defectdistill.tracking.runs import stage_run
 from defectdistill.tracking.sender import Unreachable, send_left
-from defectdistill.tracking.store import STAGES, connect
+from defectdistill.tracking.store import STAGES, connect, reader
 
 LIMIT = 10.0  # seconds that a server may hold a training up, all in all
 
@@ -74,6 +74,18 @@ def test_what_was_kept_goes_out_by_the_command(store, monkeypatch, down):
     monkeypatch.delenv("MLFLOW_TRACKING_URI")
     assert send_left() == (1, [], 0)
     assert stored(store, kept.key).info.status == "FINISHED"
+
+
+def test_a_store_that_does_not_answer_ends_a_question_in_a_line_without_its_password(store, monkeypatch, down):
+    address = os.environ["MLFLOW_TRACKING_URI"]
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", address.replace("://", "://bob:secret@"))
+    with stage_run("teacher", {}, required=False):
+        pass
+    for ask, kind in ((reader, ValueError), (send_left, Unreachable)):
+        with pytest.raises(kind, match="does not") as raised:
+            ask()
+        assert address in str(raised.value)
+        assert "secret" not in str(raised.value)
 
 
 def test_tracking_that_is_required_stops_at_once(store, down):

@@ -15,7 +15,8 @@ LABELS = np.array([0, 0, 0, 1, 2])
         ({"val_dice": 0.0}, "found no defect"),
         (
             {"val_dice": 0.5, "val_accuracy": 0.6},
-            "is right about 60% of the validation photographs, and to name their commonest class always about 60%",
+            "is right about 60% of the validation photographs, and who always named their commonest class would be "
+            "about 60%",
         ),
     ],
 )

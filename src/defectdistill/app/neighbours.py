@@ -14,7 +14,7 @@ from tqdm import tqdm
 
 from defectdistill.data.fingerprint import fingerprint
 from defectdistill.data.near_duplicates import SAME, compare
-from defectdistill.data.packed import labels_of, open_array, read_index
+from defectdistill.data.packed import evenly, labels_of, open_array, read_index
 from defectdistill.data.tables import read_json
 from defectdistill.models.normalise import normalise
 from defectdistill.predict import Predictor
@@ -23,11 +23,6 @@ SHOWN = 3
 MOST = 5000  # training photographs that are compared with: 5000 of 224 px take about two minutes on two cores
 SAVED_ANEW = 3.0  # grey levels of 255: a photograph that is saved anew differs by no more than this in the mean
 USUAL = 0.99  # of the validation photographs are at most so far from what was learned; of 17 that means all
-
-
-def evenly(count: int, most: int) -> np.ndarray:
-    """Return the indices of at most `most` of `count` things, drawn evenly."""
-    return np.linspace(0, count - 1, min(most, count)).astype(int)
 
 
 @dataclass(frozen=True)
@@ -78,7 +73,7 @@ class Neighbourhood:
         photographs = np.array([row for row, entry in enumerate(index) if entry.get("copy", "0") == "0"], dtype=int)
         if not len(photographs):
             raise ValueError(f"{train} holds no photograph")
-        rows = photographs[evenly(len(photographs), most)]
+        rows = evenly(photographs, most)
         names, known = [index[row]["name"] for row in rows], [classes[labels[row]] for row in rows]
         built = cls(features_of(predictor, images, rows), images, rows, names, known)
         built.usual = built.usual_distance(predictor, prepared / "val")
@@ -91,7 +86,7 @@ class Neighbourhood:
         images = open_array(folder / "images.npy")
         if not len(images):
             return None
-        unseen = features_of(predictor, images, evenly(len(images), MOST))
+        unseen = features_of(predictor, images, evenly(np.arange(len(images)), MOST))
         return float(np.quantile(self.distances(unseen).min(axis=1), USUAL, method="higher"))
 
     def distances(self, features: np.ndarray) -> np.ndarray:

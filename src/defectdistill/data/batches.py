@@ -158,5 +158,5 @@ def mask_batches(
     if seed is None or drawn.sum() >= (masked == 0).sum():
         return batches(PackedBatches(arrays, on_gpu=on_gpu), batch_size, seed)
     others, known = np.flatnonzero(~drawn), np.flatnonzero(drawn)
-    sampler = TwoParts(len(others), len(known), batch_size, rows=len(masked))
+    sampler = TwoParts(len(others), len(known), batch_size, len(masked), batch_size // 2)
     return batches(PackedBatches(arrays, np.concatenate([others, known]), on_gpu), batch_size, seed, sampler)

@@ -144,7 +144,7 @@ def marks_message(summary: Mapping[str, Any]) -> str:
         lines.append(f"WARNING: {lost} masks were left out; data/raw/rejected.csv says why of each")
     if made := masks["threshold"]:
         lines.append(
-            f"{'WARNING: no mask was given: ' * (not masks['given'])}{made} masks were made by a rule that marks what "
+            f"{'WARNING: all ' * (not masks['given'])}{made} masks were made by a rule that marks what "
             "is darker than its surroundings; where defects are not, that teaches nonsense: look at "
             "metrics/prepare/contact_sheet.png, and draw masks, or take a teacher that needs none "
             "(prepare.masks: none, teacher.network: classifier)"

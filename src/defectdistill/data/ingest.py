@@ -144,10 +144,10 @@ def _without_masks(rows: list[dict], rejected: list[Rejected]) -> tuple[list[dic
 def _check_bytes(sample: Sample, max_pixels: int) -> None:
     """Raise BadImage for a file that is longer than an image of `max_pixels` can be, before it is in memory."""
     limit = LARGEST_PIXEL * max_pixels + LARGEST_REST
-    for file, words in ((sample.image, "it"), (sample.mask, "its mask")):
+    for file, words, refused in ((sample.image, "it", BadImage), (sample.mask, "its mask", BadMask)):
         size = file.stat().st_size if isinstance(file, Path) else 0
         if size > limit:
-            raise BadImage(
+            raise refused(
                 f"{words} has {size} bytes, more than {limit}, which ingest.max_pixels = {max_pixels} can take; "
                 "raise ingest.max_pixels or shrink it"
             )

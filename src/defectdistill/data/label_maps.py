@@ -19,8 +19,8 @@ from defectdistill.data.threshold_mask import threshold_mask
 # Where label maps come from: given masks alone, the paper's threshold alone, the threshold for each image without a
 # mask, or nowhere. `auto` is `given`, and `threshold` where no mask of the set shows anything: what a rule marks is not
 # what a person marks, and teaches something else.
-MOST_CLASSES = 255  # of a label map, uint8 with 0 for the background
 SOURCES = ("auto", "given", "threshold", "given_else_threshold", "none")
+MOST_CLASSES = 255  # of a label map, uint8 with 0 for the background
 GIVEN, THRESHOLD = ("auto", "given", "given_else_threshold"), ("threshold", "given_else_threshold")
 
 

@@ -2,9 +2,10 @@
 
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -88,3 +89,9 @@ def replaced_folder(folder: Path) -> Iterator[Path]:
         raise
     shutil.rmtree(folder, ignore_errors=True)
     partial.rename(folder)
+
+
+def evenly(items: Sequence[Any], count: int) -> Sequence[Any]:
+    """Return `count` of the items, spread evenly over them, all of them if there are fewer; an array gives an array."""
+    rows = np.unique(np.linspace(0, len(items) - 1, min(count, len(items))).round().astype(int))
+    return np.array(items[rows]) if isinstance(items, np.ndarray) else [items[row] for row in rows]

@@ -18,16 +18,15 @@ def batches_of(rows: int, batch_size: int, smallest: int) -> int:
 
 
 class TwoParts(Sampler):
-    """Rows of `first` images and of `second` more behind them to train on: half of each batch of the second part, or
-    `most` of it.
+    """Rows of `first` images and of `second` more behind them to train on: half of each batch is of the second part,
+    and never more than `most` rows.
 
     An epoch has `rows` rows, at most twice as many as the first part. Within an epoch no row of the first part comes
     twice; the second is repeated where it is small.
     """
 
-    def __init__(self, first: int, second: int, batch_size: int, rows: int, most: int | None = None):
-        self.first, self.second, self.batch_size, self.rows = first, second, batch_size, rows
-        self.most = batch_size if most is None else most
+    def __init__(self, first: int, second: int, batch_size: int, rows: int, most: int):
+        self.first, self.second, self.batch_size, self.rows, self.most = first, second, batch_size, rows, most
         self.generator = torch.Generator()
 
     def __len__(self) -> int:

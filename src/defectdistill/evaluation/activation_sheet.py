@@ -6,6 +6,7 @@ from pathlib import Path
 import matplotlib
 import numpy as np
 
+from defectdistill.data.packed import evenly
 from defectdistill.evaluation.class_activation import enlarged, pointing
 from defectdistill.evaluation.contact_sheet import contact_sheet
 from defectdistill.evaluation.gathered import Pixels
@@ -26,7 +27,7 @@ def activation_sheet(
     rows = [row for row in np.flatnonzero(pixels.masked) if pixels.masks[row].any()]
     if not rows or not pixels.maps:
         return None
-    shown = np.array(rows)[np.linspace(0, len(rows) - 1, min(SHOWN, len(rows))).astype(int)]
+    shown = evenly(np.array(rows), SHOWN)
     images, masks = np.array(pixels.images[shown]), (np.array(pixels.masks[shown]) > 0).astype(np.uint8)
     inside = {model: pointing(maps[shown], masks)["energy_inside"] for model, maps in pixels.maps.items()}
     heated = {model: heat(images, maps[shown]) for model, maps in pixels.maps.items()}

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from defectdistill.data.packed import masked_in, open_array
+from defectdistill.data.packed import evenly, masked_in, open_array
 from defectdistill.evaluation.contact_sheet import contact_sheet
 
 SHOWN = 12
@@ -18,8 +18,7 @@ def mask_sheet(segment: Callable[[np.ndarray], np.ndarray], split: Path, path: P
     a PNG.
     """
     images, masks = open_array(split / "images.npy"), open_array(split / "masks.npy")
-    known = np.flatnonzero(masked_in(split))
-    shown = known[np.linspace(0, len(known) - 1, min(SHOWN, len(known))).astype(int)]
+    shown = evenly(np.flatnonzero(masked_in(split)), SHOWN)
     images, masks = images[shown], masks[shown]
     rows = [
         ("true", images, (masks > 0).astype(np.uint8)),  # in one colour: a binary teacher names no class

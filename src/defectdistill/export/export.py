@@ -113,12 +113,6 @@ def scores(probs: np.ndarray, labels: np.ndarray, classes: Sequence[str]) -> dic
     return {name: found[name] for name in SCORES}
 
 
-def evenly(items: Sequence[Any], count: int) -> Sequence[Any]:
-    """Return `count` of the items, spread evenly over them, all of them if there are fewer; an array gives an array."""
-    rows = np.unique(np.linspace(0, len(items) - 1, min(count, len(items))).round().astype(int))
-    return np.array(items[rows]) if isinstance(items, np.ndarray) else [items[row] for row in rows]
-
-
 def flat_metrics(parity: dict[str, Any]) -> dict[str, float]:
     """Return the numbers of a parity as {part/part/name: value}, truth values as 0 and 1."""
     return {

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from filelock import FileLock
 
+from defectdistill.addresses import without_password
 from defectdistill.checkpoint import content_hash, read_config
 from defectdistill.data.tables import read_json
 from defectdistill.evaluation.held_out import Photographs, learned_from, read_photographs
@@ -173,4 +174,4 @@ def compare(
             folder = download_artifacts(f"models:/{name}/{champion}/artifacts", dst_path=temporary, tracking_uri=uri)
             return compare_again(MODEL, Path(folder), test, evidence.metric)
         except (MlflowException, OSError, ValueError) as error:
-            return f"it cannot be scored on the present test split ({error})"
+            return without_password(f"it cannot be scored on the present test split ({error})")

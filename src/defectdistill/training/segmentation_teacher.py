@@ -51,8 +51,8 @@ def warn_of_little_to_teach(history: list[dict[str, float]], labels: np.ndarray)
         found = "found no defect on the validation split"
     elif right <= always + 1e-6:
         found = (
-            f"is right about {right:.0%} of the validation photographs, and to name their commonest class always about "
-            f"{always:.0%}"
+            f"is right about {right:.0%} of the validation photographs, and who always named their commonest class "
+            f"would be about {always:.0%}"
         )
     else:
         return

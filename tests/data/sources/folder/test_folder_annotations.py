@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+LATE = '{"images": [' + ", ".join(['{"file_name": "a.png"}'] * 5000) + '], "annotations": []}'  # beyond 100 kB
 LABELME = json.dumps({"version": "5.0", "shapes": [{"label": "dent", "points": [[1, 2], [3, 4]]}]})
 COCO = json.dumps({"images": [], "annotations": [{"bbox": [1, 2, 3, 4]}]})
 VOC = "<annotation><object><name>dent</name><bndbox><xmin>1</xmin></bndbox></object></annotation>"
@@ -15,6 +16,7 @@ YOLO = "0 0.5 0.5 0.2 0.1\n1 0.25 0.5 0.2 0.1\n"
     [
         ("a/1.json", LABELME, "JSON"),
         ("annotations/instances.json", COCO, "JSON"),
+        ("instances.json", LATE, "JSON"),
         ("a/1.xml", VOC, "XML"),
         ("labels/1.txt", YOLO, "TXT"),
     ],

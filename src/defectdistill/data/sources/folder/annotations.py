@@ -8,9 +8,9 @@ from pathlib import Path, PurePosixPath
 from defectdistill.data.sample import Rejected
 from defectdistill.data.sources.folder.names import is_litter, shown
 
-FIRST = 65536  # bytes of a file that are looked at
+FIRST = 4 * 2**20  # bytes of a file that are looked at: COCO names all images before the first annotation
 _SIGNS = {
-    ".json": re.compile(r'"(?:shapes|segmentation|annotations|bbox|polygons?)"\s*:'),
+    ".json": re.compile(r'"(?:shapes|segmentation|annotations|bbox|polygons?|regions)"\s*:'),
     ".xml": re.compile(r"<(?:annotations?|bndbox|polygon)\b"),
     ".txt": re.compile(r"\A\s*\d+(?:[ \t]+\d*\.?\d+){4,}[ \t]*(?:\r?\n|\Z)"),  # YOLO: class, then box or polygon
 }

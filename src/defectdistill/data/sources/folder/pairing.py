@@ -44,7 +44,8 @@ def pair_masks(files: Sequence[PurePosixPath]) -> tuple[dict[PurePosixPath, Pure
         first = [file for file in found if not any(is_of_other_masks(folder.name) for folder in file.parents)]
         candidates = first or found
         if len(candidates) > 1:
-            rejected.append(Rejected(str(image), f"has several masks ({_named(candidates)}); keep one"))
+            reason = f"has several masks ({_named(candidates)}); keep one"
+            rejected.append(Rejected(str(image), reason, mask=True))
         else:
             pairs[image] = candidates[0] if candidates else None
     return pairs, rejected
