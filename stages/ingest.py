@@ -35,8 +35,13 @@ def main() -> None:
         run.log_artifacts(Path("data/raw/rejected.csv"))
     labelled = sum(summary["counts"].values())
     print(f"{labelled} labelled images, {summary['unlabelled']} without a label; {summary['masks']} have a mask")
+    if summary["masks_of_another_size"]:
+        print(f"{summary['masks_of_another_size']} masks are larger or smaller than their photograph, and are scaled")
     if settings.source == "folder" and settings.folder.groups is None:
-        print("each photograph counts as an object of its own; are there several of one part? ingest.folder.groups")
+        objects = "each photograph counts as an object of its own"
+        if summary["groups"] < labelled:
+            objects = f"{summary['groups']} photographs by their names (NAME.rf.…), the others are changed copies"
+        print(f"{objects}; are there several of one part? ingest.folder.groups")
     if summary["rejected"]:
         print(f"{summary['rejected']} inputs were left out: data/raw/rejected.csv says why", file=sys.stderr)
 

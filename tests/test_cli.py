@@ -8,8 +8,11 @@ from importlib.metadata import version
 from types import SimpleNamespace
 
 import pytest
+import requests
+from mlflow.exceptions import MlflowException
 from repository import environment
 
+from defectdistill import cli
 from defectdistill import share as team
 from defectdistill.stage import alone
 
@@ -75,3 +78,22 @@ def test_two_that_share_at_once_share_one_after_the_other(tmp_path, monkeypatch,
     first.release()
     second.join(20)
     assert len(pushed) == 1
+
+
+@pytest.mark.parametrize("kind", [MlflowException, requests.ReadTimeout])
+def test_a_store_that_fails_in_the_middle_is_one_line_without_its_password(monkeypatch, kind):
+    def fails():
+        raise kind("API request to http://alice:s3cret@lab:5000/api failed")
+
+    monkeypatch.setattr(cli, "app", fails)
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://alice:s3cret@lab:5000")
+    with pytest.raises(SystemExit) as caught:
+        cli.main()
+    assert "the MLflow store at http://lab:5000 failed (API request to http://lab:5000/api failed)" in str(caught.value)
+    assert "s3cret" not in str(caught.value)
+
+
+def test_an_error_that_is_nobody_s_is_a_traceback(monkeypatch):
+    monkeypatch.setattr(cli, "app", lambda: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        cli.main()

@@ -11,6 +11,7 @@ from defectdistill.app.limits import Limits
 from defectdistill.places import CALIBRATION
 from defectdistill.prediction.options import Options
 from defectdistill.stage import in_words
+from defectdistill.tracking.store import words_of_a_store
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False)
 
@@ -142,7 +143,7 @@ def main() -> None:
     """
     try:
         app()
-    except (ValueError, OSError) as error:
-        if (words := in_words(error)) is None:
+    except Exception as error:
+        if (words := in_words(error) or words_of_a_store(error)) is None:
             raise
         sys.exit(f"defectdistill: {words}")

@@ -13,6 +13,7 @@ LARGEST_SIDE = 4096  # pixels that a photograph is enlarged to, at most
 MOST_NAMES = 10_000
 
 Names = Annotated[list[Annotated[str, Field(min_length=1, max_length=255)]], Field(min_length=1, max_length=MOST_NAMES)]
+NoneOrNames = Annotated[list[Annotated[str, Field(min_length=1, max_length=255)]], Field(max_length=MOST_NAMES)]
 Name = Annotated[str, Field(min_length=1, max_length=100)]
 Width = Annotated[int, Field(ge=1, le=LARGEST_WIDTH)]
 
@@ -101,9 +102,12 @@ class Classifier(ModelJson):
     @field_validator("classes")
     @classmethod
     def are_different(cls, classes: list[str]) -> list[str]:
-        """A class has one name, a name one class."""
+        """A class has one name, a name one class; and it is the name of a folder, which can be printed."""
         if len(set(classes)) < len(classes):
             raise ValueError("a class stands there twice")
+        for name in classes:
+            if name in (".", "..") or not name.isprintable() or {*name} & {*"/\\"}:
+                raise ValueError(f"the class {name!r} cannot be the name of a folder")
         return classes
 
 
@@ -113,11 +117,14 @@ class UNet3Plus(ModelJson):
     key, kind, example = "unet3plus", "teacher", "models/teacher"
     unet3plus: UNet3PlusPart
     channels: Names
+    normal: NoneOrNames = []
     preprocessing: Preprocessing
 
     @model_validator(mode="after")
     def names_every_channel(self) -> Self:
-        """Each output channel says what it marks."""
+        """Each output channel says what it marks, and one at least marks a defect."""
+        if not {*self.normal} < {*self.channels}:
+            raise ValueError(f"normal holds {', '.join(self.normal)}; some of the channels belong there, not all")
         if len(self.channels) != self.unet3plus.out_channels:
             raise ValueError(f"{len(self.channels)} channels are named, out_channels is {self.unet3plus.out_channels}")
         return self
@@ -129,6 +136,7 @@ class ResUNet(ModelJson):
     key, kind, example = "resunet", "ResUNet", "models/student of a student that segments"
     resunet: ResUNetPart
     channels: Names
+    normal: ClassVar[list[str]] = []  # its masks alone teach it: it sees no class without marks
     preprocessing: Preprocessing
 
     @model_validator(mode="after")

@@ -38,7 +38,8 @@ class MaskPredictor:
         """Load a checkpoint folder; raises FileNotFoundError or ValueError naming what does not fit."""
         network, config = load_segmentation(Path(folder))
         preprocessing = config.preprocessing
-        return cls(Segmenter(network, config.channels, batch_size), preprocessing.size, preprocessing.resize)
+        segmenter = Segmenter(network, config.channels, config.normal, batch_size)
+        return cls(segmenter, preprocessing.size, preprocessing.resize)
 
     def __call__(self, images: Sequence[np.ndarray]) -> list[Mask]:
         """Segment uint8 RGB images, each (H, W, 3) of any size."""

@@ -13,7 +13,7 @@ def client(only_loopback=True, base_url="http://localhost:7860"):
     async def answer(request):
         return PlainTextResponse(f"{len(await request.body())}")
 
-    inner = Starlette(routes=[Route("/", answer, methods=["GET", "POST"])])
+    inner = Starlette(routes=[Route(path, answer, methods=["GET", "POST"]) for path in ("/", "/{rest:path}")])
     return TestClient(Guard(inner, only_loopback, body_limit=100), base_url=base_url)
 
 
@@ -39,6 +39,28 @@ def test_a_page_from_elsewhere_is_refused(origin, only_loopback):
     answer = client(only_loopback).post("/", content=b"x", headers={"origin": origin})
     assert answer.status_code == 403
     assert client(only_loopback).get("/", headers={"origin": origin}).status_code == 403
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "gradio_api/file=http://evil.example/x.png", "gradio_api/file=HTTPS://evil.example/x.png", "proxy=http://x",
+        "gradio_api/file=%68ttp://evil.example/x.png", "gradio_api/file=//evil.example/x.png", "file=ftp:/x",
+        "gradio_api/file/http://evil.example/x.png", "gradio_api/proxy=https://evil.example/x",
+        "gradio_api/file=%20http://evil.example/x.png", "gradio_api/file=%5C%5Cevil.example/x.png",
+    ],
+)  # fmt: skip
+def test_nothing_is_fetched_from_elsewhere(path):
+    assert client().get(f"/{path}").status_code == 403
+    assert client(only_loopback=False).get(f"/{path}").status_code == 403
+
+
+def test_a_page_from_elsewhere_may_link_to_this_one_and_no_more():
+    elsewhere = {"sec-fetch-site": "cross-site"}
+    assert client().get("/", headers=elsewhere).status_code == 200
+    assert client().get("/gradio_api/file=/tmp/x.png", headers=elsewhere).status_code == 403
+    for path in ("/gradio_api/file=/tmp/x.png", "/gradio_api/file=C:/tmp/x.png", "/assets/index.js"):
+        assert client().get(path, headers={"sec-fetch-site": "same-origin"}).status_code == 200
 
 
 @pytest.mark.parametrize(

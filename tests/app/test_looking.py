@@ -5,16 +5,20 @@ import threading
 from dataclasses import replace
 
 import cv2
+import gradio as gr
 import numpy as np
 import pytest
 import torch
 from app_project import BOX, CLASSES, SIDE, change, encoded, make_project, photograph
+from gradio.state_holder import SessionState
 from PIL import Image
 
 from defectdistill import checkpoint
 from defectdistill.app import neighbours
+from defectdistill.app.collection import Collection
 from defectdistill.app.limits import Limits
 from defectdistill.app.loaded import Loaded
+from defectdistill.app.look_tab import look_tab
 from defectdistill.app.looking import Refused, examine, heated, look, thumbnail
 from defectdistill.app.neighbours import Neighbourhood, are_same, features_of
 from defectdistill.app.uploads import Upload
@@ -233,3 +237,17 @@ def test_what_is_missing_is_said_and_the_student_alone_is_enough(tmp_path):
     places[0].unlink()
     with pytest.raises(FileNotFoundError, match=r"calibration\.json is missing: run `dvc repro`"):
         Loaded.open(project / "models", *places)
+
+
+def test_what_a_closed_tab_has_seen_can_be_let_go(loaded, tmp_path):
+    with gr.Blocks() as page:
+        tab = look_tab(loaded, Collection(tmp_path / "collected", loaded.classes), Limits(), tmp_path)
+    state, kept = SessionState(page), []
+    for event in page.fns.values():
+        if tab.session in event.inputs and event.name in ("dropped", "switched"):
+            kept.append(event.name)
+            assert tab.session in event.outputs
+    assert sorted(kept) == ["dropped", "switched"]
+    state[tab.session._id] = "what was seen"  # as Gradio does with an output
+    state.is_closed, state.STATE_TTL_WHEN_CLOSED = True, -1
+    assert [expired for component, _, expired in state.state_components if component is tab.session] == [True]

@@ -507,6 +507,8 @@ def test_no_file_of_this_machine_is_handed_out(served, project, page, files):
         status, body = fetch(f"{served.address}gradio_api/file={path}")
         assert status in (403, 404), (path, body)
     assert fetch(f"{served.address}gradio_api/file=../../etc/hostname")[0] in (403, 404)
+    status, body = fetch(f"{served.address}gradio_api/file=http://192.0.2.1/x.png")
+    assert (status, body) == (403, b"Nothing is fetched from elsewhere.")
 
 
 def test_what_is_too_long_does_not_arrive(served):

@@ -82,8 +82,8 @@ def test_the_page_answers_at_the_address_that_it_says(started, capsys, host):
         pytest.skip(f"this machine has no {host}")
     said = re.search("http://([^ /]+)", capsys.readouterr().out)[1]
     assert guard.only_loopback
-    assert guard.refusal("GET", {"host": said}) is None
-    assert guard.refusal("GET", {"host": said, "origin": f"http://{said}"}) is None
+    assert guard.refusal("GET", "/", {"host": said}) is None
+    assert guard.refusal("GET", "/", {"host": said, "origin": f"http://{said}"}) is None
 
 
 def test_a_missing_student_is_said_before_anything_is_served(started):

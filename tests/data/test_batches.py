@@ -14,6 +14,7 @@ from defectdistill.data.batches import (
     mask_batches,
     resident_on_gpu,
 )
+from defectdistill.data.samplers import TwoParts
 from defectdistill.data.tables import write_table
 
 
@@ -182,6 +183,18 @@ def test_half_of_each_batch_has_no_label_or_less_where_few_are(labelled, unlabel
         assert (rows >= 1000).sum() == min(len(rows) // 2, most)
     own = [row for rows in epoch for row in rows.tolist() if row < 1000]
     assert len(set(own)) == len(own)
+
+
+@pytest.mark.parametrize(("first", "second", "batch_size"), [(16, 14, 3), (17, 13, 5), (30, 29, 3), (8, 8, 4)])
+def test_where_a_part_runs_out_the_epoch_has_all_its_rows(first, second, batch_size):
+    sampler = TwoParts(first, second, batch_size, first + second, batch_size)
+    rows = list(sampler)
+    assert len(rows) == len(sampler) == first + second
+    of_first = [row for row in rows if row < first]
+    assert len(set(of_first)) == len(of_first)
+    for start in range(0, len(rows) - 1, batch_size):
+        batch = rows[start : start + batch_size]
+        assert sum(row >= first for row in batch) >= len(batch) // 2
 
 
 def test_half_and_half_every_image_comes_in_time_and_the_seed_gives_the_order():

@@ -55,7 +55,7 @@ def test_the_canonical_form(tmp_path):
     assert summary == json.loads((tmp_path / "raw/summary.json").read_text())
     assert summary == {
         "source": "folder", "synthetic": False, "counts": {"a": 1, "b": 1}, "unlabelled": 1, "groups": 2, "masks": 1,
-        "rejected": 1, "masks_left_out": 0,
+        "rejected": 1, "masks_left_out": 0, "masks_of_another_size": 0,
     }  # fmt: skip
     assert sorted(path.name for path in (tmp_path / "raw").iterdir()) == [
         "images", "index.csv", "masks", "rejected.csv", "summary.json",
@@ -71,7 +71,7 @@ def test_the_canonical_form(tmp_path):
         (b"just some notes\n", None, "not an image but text"),
         (png()[:-20], None, "truncated"),
         (png(50, 50), None, "2500 pixels, more than the limit of 1000; raise ingest.max_pixels"),
-        (png(), mask(20, 31), "its mask is 31×20, the image (upright) 30×20"),
+        (png(), mask(30, 20), "its mask is 20×30, the image (upright) 30×20"),
         (png(), mask()[:-20], "its mask: truncated"),
         (png(), b"", "its mask: zero bytes"),
         (png(), mask(60, 60), "its mask: 60×60 = 3600 pixels"),
@@ -175,4 +175,39 @@ def test_masks_that_are_not_called_so_are_no_photographs(tmp_path):
     many = [replace(item, name=f"{number}/{item.name}") for number in range(12) for item in GOOD]
     summary, _, rejected = ingest([*many, *masks], tmp_path)
     assert {*rejected} == {item.name for item in masks}
+    assert summary["masks_left_out"] == 2, "they have the names of photographs"
+    drawings = [replace(item, name=f"{item.label}/plan {number}.png") for number, item in enumerate(masks)]
+    summary, _, rejected = ingest([*many, *drawings], tmp_path)
+    assert {*rejected} == {item.name for item in drawings}
     assert summary["masks_left_out"] == 0, "two drawings among many photographs"
+
+
+@pytest.mark.parametrize("name", ["bw/a/1.png", "a/1Mask.png", "a/1 drawn.jpg"])
+def test_masks_with_soft_edges_that_are_named_after_a_photograph_are_none(tmp_path, name):
+    drawing = cv2.imdecode(np.frombuffer(mask(200, 300), np.uint8), 0)
+    drawing[50:120, 80:200] = 255
+    soft = cv2.imencode(Path(name).suffix, cv2.GaussianBlur(drawing, (5, 5), 0))[1].tobytes()
+    photographs = [replace(item, image=png(200, 300, kind=Path(item.name).suffix.lower()), mask=None) for item in GOOD]
+    drawn = Sample(name, "a", soft, None)
+    summary, index, rejected = ingest([*photographs, drawn], tmp_path, max_pixels=10**5)
+    assert len(index) == 3
+    assert "is nearly all black or white, a mask and no photograph" in rejected[name]
+    assert summary["masks_left_out"] == 1
+    for other in ("a/against the light.png", "a/12.png"):  # 12 is another photograph than 1
+        assert not ingest([*photographs, replace(drawn, name=other)], tmp_path, max_pixels=10**5)[2]
+
+
+def test_a_mask_of_another_size_is_kept_if_its_shape_is_that_of_the_photograph(tmp_path):
+    half = Sample("a/half.png", "a", png(), mask(10, 15))
+    summary, index, rejected = ingest([*GOOD, half], tmp_path)
+    assert not rejected
+    assert summary["masks_of_another_size"] == 1
+    assert next(row for row in index if row["name"] == "a/half.png")["mask"]
+
+
+def test_a_photograph_that_cannot_be_read_names_the_picture_beside_it(tmp_path):
+    (tmp_path / "x.png").write_bytes(png())
+    phone = Sample("a/x.HEIC", "a", b"\0\0\0\x18ftypheic" + bytes(20), tmp_path / "x.png")
+    _, _, rejected = ingest([*GOOD, phone], tmp_path / "raw")
+    assert "HEIC" in rejected["a/x.HEIC"]
+    assert "x.png counts as its mask; if that is the photograph, take this file out" in rejected["a/x.HEIC"]

@@ -336,3 +336,21 @@ def test_two_runs_write_the_same_table(tmp_path):
     one, two = (tmp_path / name / "prepared/near_duplicates.csv" for name in ("one", "two"))
     assert one.read_bytes() == two.read_bytes()
     assert len(one.read_text().splitlines()) == 13
+
+
+def test_of_pictures_that_are_all_alike_few_are_laid_over_one_another(monkeypatch):
+    rng = np.random.default_rng(0)
+
+    def surface(sigma, contrast):
+        waves = cv2.GaussianBlur(rng.normal(0, 1, (96, 96)), (0, 0), sigma)
+        return waves * (contrast / waves.std())
+
+    place = surface(5, 30)  # one part before one camera; each has a grain of its own
+    images = [(128 + place + surface(2, 14)).clip(0, 255).astype(np.uint8) for _ in range(60)]
+    images.append(images[0][2:, 2:])
+    fingerprints, asked = looks([np.repeat(image[..., None], 3, axis=2) for image in images]), []
+    monkeypatch.setattr(near_duplicates, "MOST", 5)
+    laid_over = near_duplicates.compare
+    monkeypatch.setattr(near_duplicates, "compare", lambda *pair: asked.append(pair) or laid_over(*pair))
+    assert ends(find_links(fingerprints)) == {(0, 60)}
+    assert 5 * 50 < len(asked) <= 61 * (5 + 1), "of 1830 pairs"

@@ -69,8 +69,8 @@ def test_without_masks_no_image_has_one_and_none_is_asked_for(tmp_path):
     summary = run(tmp_path, masks="none")
     assert summary["masks"] == {
         "coding": "none", "given": 0, "normal": 0, "threshold": 0, "none": 30, "empty_on_defect": 0,
-        "in_part": 0, "hollow": 0, "nearly_all": 0, "median_side": None, "normal_classes": ["good"],
-        "unmarked_classes": [],
+        "something": 0, "in_part": 0, "hollow": [], "faint": [], "nearly_all": 0, "median_side": None,
+        "normal_classes": ["good"], "unmarked_classes": [], "doubtful_classes": {},
     }  # fmt: skip
     for side in ("train", "val", "test"):
         index, _, masks = load(tmp_path, side)
@@ -118,14 +118,15 @@ def test_arrays_index_and_summary(tmp_path):
         "marked": {"train": 14, "val": 4, "test": 2},  # of good ones the mask is empty
         "unlabelled": 1,
         "label_set_aside": 0,
+        "own_test_split": 0,
         "groups": 30,
         "near_duplicates": {
             "searched": False, "photographs": 0, "sets": 0, "largest": 0, "two_labels": 0, "doubtful": [], "even": 0,
         },
         "masks": {
             "coding": "binary", "given": 30, "normal": 0, "threshold": 0, "none": 0, "empty_on_defect": 0,
-            "in_part": 20, "hollow": 0, "nearly_all": 0, "median_side": 6.5, "normal_classes": ["good"],
-            "unmarked_classes": [],
+            "something": 20, "in_part": 20, "hollow": [], "faint": [], "nearly_all": 0, "median_side": 6.5,
+            "normal_classes": ["good"], "unmarked_classes": [], "doubtful_classes": {},
         },
         "rejected": 0,
         "masks_left_out": 0,
@@ -395,7 +396,44 @@ def test_masks_that_look_inverted_are_said_to_be(tmp_path):
     upright = run(tmp_path / "a")
     assert marks_message(upright) == ""
     inverted = run(tmp_path / "b", lambda label, area: np.where(area, 0, 255).astype(np.uint8))
-    assert "20 of 20 masks mark the whole border" in marks_message(inverted)
+    assert "20 of 20 masks, that of dent/00.png for one, mark the whole border" in marks_message(inverted)
+    drawn = iter(range(100))
+    one = run(tmp_path / "c", lambda label, area: binary(label, area if next(drawn) != 3 else ~area))
+    assert "1 of 20 masks, that of dent/03.png for one, mark the whole border" in marks_message(one)
+
+
+def test_masks_too_dark_to_be_read_are_said_to_teach_nothing(tmp_path):
+    drawn = iter(range(100))
+
+    def some_faint(label, area):
+        soft = np.where(area, 120 if next(drawn) % 3 == 0 else 255, 0).astype(np.uint8)
+        return cv2.GaussianBlur(soft, (7, 7), 0)
+
+    assert "7 masks, that of dent/00.png for one, show something too dark" in marks_message(run(tmp_path, some_faint))
+
+
+def test_even_dark_masks_of_good_parts_mark_nothing(tmp_path):
+    def video(label, area):
+        return cv2.GaussianBlur(np.where(area, 235, 16).astype(np.uint8), (7, 7), 0)
+
+    summary = run(tmp_path, video)
+    assert summary["masks"]["coding"] == "grey"
+    assert summary["masks"]["something"] == 20, "none of the ten of good"
+
+
+def test_folders_that_hold_parts_with_and_without_a_defect_are_noticed(tmp_path):
+    drawn = iter(range(100))
+    summary = run(tmp_path, lambda label, area: binary(label, area & (next(drawn) % 4 == 0)), normal_classes=[])
+    assert "masks show nothing, in classes of which" in marks_message(summary)
+
+
+def test_a_class_called_good_of_which_a_mask_shows_something_is_named(tmp_path):
+    drawn = iter(range(100))
+    summary = run(tmp_path, lambda label, area: binary("dent", area | (next(drawn) == 12)))
+    assert summary["masks"]["doubtful_classes"] == {"good": "good/02.png"}
+    assert "good is not taken as a class without defects, since the mask of good/02.png" in normal_message(
+        summary["masks"]
+    )
 
 
 def test_marks_too_small_for_the_prepared_size_are_said_to_be(tmp_path):

@@ -8,6 +8,7 @@ import pytest
 import torch
 from scipy import stats
 
+from defectdistill.data.packed import labels_of
 from defectdistill.data.tables import write_table
 from defectdistill.evaluation.calibration import fit_temperature, scaled
 from defectdistill.evaluation.class_activation import activation_maps, pointing
@@ -70,6 +71,8 @@ def test_a_student_is_measured_with_the_temperature_of_the_validation_split(prep
     maps = activation_maps(predictor, images, labels[:10])
     assert found["energy_inside"] == pytest.approx(pointing(maps, masks)["energy_inside"].mean())
     assert 0 <= found["calibration_error"] <= 1
+    val_labels = labels_of(prepared / "val")
+    assert found["uncalibrated"] == float((val.argmax(axis=1) == val_labels).all())
 
 
 def test_a_teacher_is_measured_by_its_own_answers_if_it_has_any(prepared, predictor):
@@ -142,6 +145,25 @@ def test_one_split_with_one_seed_has_no_interval(tmp_path):
     write_worth(tmp_path, places, paired(places, [("distilled", "plain")], 0.5), WORDS, [SUMMARY], [[60]])
     difference = places[Place("distilled", 0, 0)]["macro_f1"] - places[Place("plain", 0, 0)]["macro_f1"]
     assert f"| Macro-F1 | +{difference:.3f} |  | " in (tmp_path / "table.md").read_text()
+
+
+def test_over_one_split_nothing_is_bold_and_no_p_is_told(tmp_path):
+    places = {
+        place: values | {"macro_f1": 0.5 + 0.4 * (place.row == "distilled") + place.seed / 100}
+        for place, values in trained(splits=1, seeds=3).items()
+    }
+    places[Place("distilled", 0, 2)]["macro_f1"] += 0.01
+    write_worth(tmp_path, places, paired(places, [("distilled", "plain")], 0.5), WORDS, [SUMMARY], [[60]])
+    line = next(line for line in (tmp_path / "table.md").read_text().splitlines() if "| Macro-F1 | +0.4" in line)
+    assert "**" not in line
+    assert "to +0.4" in line, "the interval over the seeds is told"
+    assert line.split(" | ")[4].strip() == ""
+
+
+def test_the_note_says_how_many_have_no_temperature():
+    places = {place: values | {"uncalibrated": float(place.seed == 0)} for place, values in trained().items()}
+    assert "9 of 18 students were right about all validation photographs" in remark(SUMMARIES, [[60]], places)
+    assert "no temperature" not in remark(SUMMARIES, [[60]], trained())
 
 
 def test_the_table_holds_every_training_and_bold_is_outside_the_noise(tmp_path):

@@ -50,3 +50,13 @@ def test_evidence_is_a_smooth_maximum():
 
 def test_the_background_comes_first():
     assert with_background(some_logits())[:, 0].abs().sum() == 0
+
+
+def test_a_class_without_defects_that_is_seen_everywhere_is_no_defect():
+    logits = some_logits(channels=3)
+    probs = class_maps(logits, [1])[1]
+    found = torch.sigmoid(defect_logits(logits, normal=[1]))
+    torch.testing.assert_close(found, probs[:, 1] + probs[:, 3], rtol=1e-5, atol=1e-6)
+    logits[:, 1] = 50.0
+    assert (defect_logits(logits, normal=[1]) < 0).all()
+    assert (defect_logits(logits) > 0).all()

@@ -8,6 +8,7 @@ import sys
 import time
 
 import pytest
+import requests
 from servers import free_port
 from tracking_cases import all_runs, client, stored
 
@@ -145,6 +146,53 @@ def test_an_entry_that_the_store_refuses_for_good_does_not_hold_up_the_others(st
     assert found.data.params == {"teacher.lr": "0.1"}
     assert found.data.metrics == {"val_dice": 0.5}
     assert found.info.status == "FINISHED"
+
+
+def test_a_run_that_the_store_cannot_take_does_not_hold_up_the_next(store, monkeypatch, down):
+    for value in (0.1, 0.2):
+        with stage_run("teacher", {"teacher.lr": value}) as run:
+            run.log_metrics({"val_dice": value})
+    monkeypatch.delenv("MLFLOW_TRACKING_URI")
+    delivery, first = Delivery(connect()), waiting()[0].run["key"]
+    send = delivery.send
+
+    def slow(journal, final):
+        if journal.run["key"] == first:
+            raise TimeoutError("read timed out")
+        send(journal, final)
+
+    monkeypatch.setattr(delivery, "send", slow)
+    with pytest.raises(TimeoutError):
+        deliver_left(delivery)
+    assert [journal.run["key"] for journal in waiting()] == [first]
+    assert stored(store, run.key).info.status == "FINISHED"
+
+
+@pytest.mark.parametrize(("status", "given_up"), [(413, True), (404, True), (401, False), (503, False)])
+def test_an_artifact_that_is_too_large_is_left_out_and_the_run_ends(store, monkeypatch, tmp_path, status, given_up):
+    refused = requests.HTTPError(f"{status} for url", response=type("Response", (), {"status_code": status})())
+    monkeypatch.setattr(Delivery, "log_artifact", lambda *_: raise_it(refused))
+    (tmp_path / "report.html").write_text("large")
+    with stage_run("teacher", {"teacher.lr": 0.1}) as run:
+        run.log_artifacts(tmp_path / "report.html")
+    assert (stored(store, run.key).info.status == "FINISHED") is given_up
+    assert len(waiting()) == (not given_up)
+
+
+def raise_it(error):
+    raise error
+
+
+def test_commands_that_hold_up_no_training_wait_longer(store, monkeypatch):
+    connect()
+    a_run()
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_TIMEOUT", "5")
+    reader()
+    assert os.environ["MLFLOW_HTTP_REQUEST_TIMEOUT"] == "60"
+    monkeypatch.setattr("defectdistill.tracking.store._CHOSEN", True)
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_TIMEOUT", "7")
+    reader()
+    assert os.environ["MLFLOW_HTTP_REQUEST_TIMEOUT"] == "7"
 
 
 KILLED = """

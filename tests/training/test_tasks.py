@@ -3,11 +3,13 @@
 import importlib
 import tempfile
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
+from torch import nn
 
 from defectdistill import checkpoint, distill_sections
 from defectdistill.data.batches import NO_LABEL, JoinedBatches, PackedBatches, batches
@@ -489,3 +491,29 @@ def test_bf16_and_channels_last_learn_too(store):
     history = train(task, arrays, 2, machine=Machine("cpu", "bf16"))
     assert all(np.isfinite(list(row.values())).all() for row in history)
     assert all(parameter.dtype == torch.float32 for parameter in task.parameters())
+
+
+def test_a_good_part_that_is_good_all_over_is_no_defect():
+    class Says(nn.Module):  # the mark on the first, "good" all over the second
+        def __init__(self):
+            super().__init__()
+            self.decoder = SimpleNamespace(head=SimpleNamespace(out_channels=2))
+
+        def forward(self, images):
+            logits = torch.full((2, 2, 8, 8), -9.0)
+            logits[0, 0, 2:5, 2:5] = logits[1, 1] = 9.0
+            return logits
+
+    mask = torch.zeros(2, 8, 8, dtype=torch.uint8)
+    mask[0, 2:5, 2:5] = 1
+    batch = {"image": torch.zeros(2, 8, 8, 3, dtype=torch.uint8), "mask": mask, "label": torch.tensor([0, 1])}
+    dice = {}
+    for normal in ((), (1,)):
+        task = SegmentationTask(
+            Says(), SegmentationLoss("ce_dice_image"), SegmentationRates(0.1, "cosine", 0.0, 2), normal
+        )
+        task.log = lambda *_, **__: None
+        task.validation_step(batch | {"masked": torch.ones(2, dtype=torch.uint8)})
+        dice[normal] = (task.dice.compute().item(), task.soft_dice.compute().item())
+    assert dice[1,] == pytest.approx((1.0, 1.0), abs=0.01)
+    assert max(dice[()]) < 0.3

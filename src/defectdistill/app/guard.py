@@ -1,11 +1,13 @@
 """What the server refuses before the page hears of it, and what it tells the browser not to do.
 
 Another web site that is open in the same browser can send requests to this machine: by its own address (told by
-`Origin`), or under a name of its own that leads here (told by `Host`). Neither is answered. The browser is told to
-load nothing from elsewhere.
+`Origin` and `Sec-Fetch-Site`), or under a name of its own that leads here (told by `Host`). Neither is answered, but
+for a link to the page itself. Gradio would fetch an address that a path names, and hand it on as ours: it may not. The
+browser is told to load nothing from elsewhere.
 """
 
 import ipaddress
+import re
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 from urllib.parse import urlsplit
@@ -23,6 +25,8 @@ HEADERS = (
     (b"x-content-type-options", b"nosniff"),
     (b"referrer-policy", b"no-referrer"),
 )
+
+ELSEWHERE = re.compile(r"/(?:file[=/]\s*(?:[a-z][a-z0-9+.-]+:|[/\\]{2})|proxy=)", re.IGNORECASE)  # C: is no scheme
 
 Scope = MutableMapping[str, Any]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
@@ -42,9 +46,8 @@ class Guard:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        refusal = self.refusal(
-            scope["method"], {key.decode("latin-1"): value.decode("latin-1") for key, value in scope["headers"]}
-        )
+        headers = {key.decode("latin-1"): value.decode("latin-1") for key, value in scope["headers"]}
+        refusal = self.refusal(scope["method"], scope["path"], headers)
 
         async def with_headers(message: MutableMapping[str, Any]) -> None:
             if message["type"] == "http.response.start":
@@ -54,7 +57,7 @@ class Guard:
         answer = self.app if refusal is None else PlainTextResponse(refusal[1], refusal[0])
         await answer(scope, receive, with_headers)
 
-    def refusal(self, method: str, headers: dict[str, str]) -> tuple[int, str] | None:
+    def refusal(self, method: str, path: str, headers: dict[str, str]) -> tuple[int, str] | None:
         """Return status and words for a request that is not answered, None for any other."""
         host = headers.get("host", "")
         if self.only_loopback and not is_loopback(name_of(f"//{host}")):
@@ -62,6 +65,10 @@ class Guard:
         origin = headers.get("origin")
         if origin is not None and (origin == "null" or address_of(origin) != host.lower()):
             return 403, f"A page of {origin!r} may not use this one."
+        if headers.get("sec-fetch-site") == "cross-site" and path != "/":
+            return 403, "A page from elsewhere may not use this one."
+        if ELSEWHERE.search(path):
+            return 403, "Nothing is fetched from elsewhere."
         if method in ("GET", "HEAD", "OPTIONS"):
             return None
         length = headers.get("content-length", "")

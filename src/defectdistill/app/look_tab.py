@@ -90,14 +90,14 @@ def look_tab(loaded: Loaded, collection: Collection, limits: Limits, uploads: Pa
         files = arrived(event._data.get("entries", ()), uploads, limits)
         entries = looked_at(files, name, progress)
         state.batch, state.page = Batch(state.batch.number + 1, name, entries), 0
-        return redrawn(state)
+        return *redrawn(state), state
 
     def switched(state: Session, name: str, progress=gr.Progress()):  # noqa: B008
         if not state.batch.entries:
-            return gr.skip(), gr.skip()
+            return gr.skip(), gr.skip(), gr.skip()
         files = [entry.upload if isinstance(entry, Finding) else entry for entry in state.batch.entries]
         state.batch = replace(state.batch, model=name, entries=looked_at(files, name, progress))
-        return redrawn(state)
+        return *redrawn(state), state
 
     def clicked(event: gr.EventData, state: Session):
         said = event._data
@@ -114,7 +114,8 @@ def look_tab(loaded: Loaded, collection: Collection, limits: Limits, uploads: Pa
 
     one_after_the_other = {"concurrency_id": "look", "api_visibility": "private", "show_progress_on": results}
     outputs = [results, download]
-    drop.submit(dropped, [session, model], outputs, **one_after_the_other)
-    model.change(switched, [session, model], outputs, **one_after_the_other)
+    # The session is put out again, or Gradio never lets go of what a closed tab has seen.
+    drop.submit(dropped, [session, model], [*outputs, session], **one_after_the_other)
+    model.change(switched, [session, model], [*outputs, session], **one_after_the_other)
     results.submit(clicked, [session], outputs, api_visibility="private", show_progress="hidden")
     return LookTab(session, results, download, redrawn)

@@ -78,8 +78,9 @@ def bound(host: str, port: int) -> socket.socket:
 def warning(host: str, collect: Path) -> str:
     """Return what must be known before others can reach the page."""
     return (
-        f"WARNING: on {host} everybody who can reach this machine can use the page, see what it says, and put "
-        f"photographs into {collect}. It has no password and no encryption: let only a network reach it that you trust."
+        f"WARNING: on {host} everybody who can reach this machine, and any web site that one of them has open, can use "
+        f"the page, see what it says, and put photographs into {collect}. It has no password "
+        "and no encryption: let only a network reach it that you trust."
     )
 
 

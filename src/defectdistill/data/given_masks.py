@@ -31,7 +31,8 @@ class GivenMasks:
         self._foreign: defaultdict[str, list[str]] = defaultdict(list)
         self._faultless: list[str] = []
         self._faint: defaultdict[str, list[str]] = defaultdict(list)
-        self._hollow: list[bool] = []  # of each mask that marks a part
+        self._in_part = 0  # masks that mark some pixels and not all
+        self._hollow: list[str] = []
         self._shares: list[float] = []
 
     def add(self, name: str, label: str, label_map: np.ndarray, drawn: bool) -> None:
@@ -47,7 +48,9 @@ class GivenMasks:
         self._marked[label] += 1
         self._shares.append(float(shown.mean()))
         if not shown.all():
-            self._hollow.append(bool(np.concatenate([shown[0], shown[-1], shown[:, 0], shown[:, -1]]).all()))
+            self._in_part += 1
+            if np.concatenate([shown[0], shown[-1], shown[:, 0], shown[:, -1]]).all():
+                self._hollow.append(name)
         found = {self.classes[index - 1] for index in np.unique(label_map[shown]).tolist()}
         if label not in found:
             self._foreign[label].append(name)
@@ -62,17 +65,23 @@ class GivenMasks:
         return sorted((name, label) for name, label in self._empty if self._marked[label])
 
     def summary(self, size: int) -> dict[str, Any]:
-        """Return the numbers of `empty_on_defect`, of masks `in_part` and of `hollow` ones of these, of those that mark
-        `nearly_all`, and `median_side`.
+        """Return the numbers of `empty_on_defect`, of masks that mark `something` or `nearly_all`, `in_part` that of
+        those that mark some pixels and not all; by name those that are `hollow` or `faint`; and `median_side`.
 
-        Masks in part mark some pixels and not all; hollow ones mark the whole border and leave out something within.
-        `median_side` is that of a square as large as the median mark, in pixels of photographs `size` pixels a side
-        (None without any mark).
+        Hollow masks mark the whole border and leave out something within. Faint ones show something, which was read as
+        nothing, in classes of which other photographs are marked. `median_side` is that of a square as large as the
+        median mark, in pixels of photographs `size` pixels a side (None without any mark).
         """
         side = round(float(np.median(self._shares)) ** 0.5 * size, 1) if self._shares else None
-        counts = {"in_part": len(self._hollow), "hollow": sum(self._hollow)}
-        counts["nearly_all"] = sum(share > NEARLY_ALL for share in self._shares)
-        return {"empty_on_defect": len(self.empty_on_defect()), **counts, "median_side": side}
+        return {
+            "empty_on_defect": len(self.empty_on_defect()),
+            "something": self._marked.total(),
+            "in_part": self._in_part,
+            "hollow": sorted(self._hollow),
+            "faint": sorted(name for label, names in self._faint.items() if self._marked[label] for name in names),
+            "nearly_all": sum(share > NEARLY_ALL for share in self._shares),
+            "median_side": side,
+        }
 
     def check(self) -> None:
         """Raise `DataError` if most marked masks of a class lack it, if any marks a class without defects or masks of
@@ -149,15 +158,28 @@ def marks_message(summary: Mapping[str, Any]) -> str:
             "metrics/prepare/contact_sheet.png, and draw masks, or take a teacher that needs none "
             "(prepare.masks: none, teacher.network: classifier)"
         )
-    if 2 * masks["hollow"] > masks["in_part"]:
+    if hollow := masks["hollow"]:
         lines.append(
-            f"WARNING: {masks['hollow']} of {masks['in_part']} masks mark the whole border but a part within: "
-            "if that part is the defect, they are inverted; invert the files, and look at the contact sheet"
+            f"WARNING: {len(hollow)} of {masks['in_part']} masks, that of {hollow[0]} for one, mark the whole border "
+            "but a part within: if that part is the defect, they are inverted; invert the files, and look at the "
+            "contact sheet"
         )
     elif masks["given"] and 2 * masks["nearly_all"] > masks["given"]:
         lines.append(
             f"WARNING: {masks['nearly_all']} of {masks['given']} masks mark nearly the whole photograph: if what they "
             "leave out is the defect, they are inverted, or their background is not black; look at the contact sheet"
+        )
+    if faint := masks["faint"]:
+        lines.append(
+            f"WARNING: {len(faint)} masks, that of {faint[0]} for one, show something too dark to count as a mark "
+            f"(read as {masks['coding']}): they teach that nothing is there; draw them brighter, or force another "
+            "prepare.mask_coding"
+        )
+    if masks["empty_on_defect"] - len(faint) > masks["something"]:
+        lines.append(
+            f"WARNING: {masks['empty_on_defect']} masks show nothing, in classes of which {masks['something']} others "
+            "show a mark: if each folder holds photographs with a defect and without (parts, dates), make folders such "
+            "as good and defect of them"
         )
     if masks["median_side"] is not None and masks["median_side"] < SMALL:
         lines.append(

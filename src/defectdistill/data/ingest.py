@@ -9,14 +9,14 @@ from tqdm import tqdm
 
 from defectdistill.data.errors import DataError
 from defectdistill.data.images import BadImage, count_colours, decode_image
-from defectdistill.data.mask_image import MASK_COLOURS, decode_mask, small, why_photograph
+from defectdistill.data.mask_image import MASK_COLOURS, decode_mask, seems_mask, small, why_photograph
 from defectdistill.data.sample import Rejected, Sample
+from defectdistill.data.stray_masks import without_masks
 from defectdistill.data.tables import write_json, write_table
 
 COLUMNS = ("id", "name", "label", "group", "image", "mask", "width", "height", "split")
 LARGEST_PIXEL = 8  # bytes: four channels of 16 bits, not compressed
 LARGEST_REST = 10_000_000  # bytes of a file that are no pixels: a camera's preview, colour profile, notes
-DRAWN = 0.1  # of all images: so many that look like masks are masks, one or two may be a drawing among photographs
 
 
 class BadMask(BadImage):
@@ -32,7 +32,8 @@ def write_raw(
     (`COLUMNS`; ids in order of name; label empty without one; group falls back to the name; mask empty if there is
     none; size upright after EXIF; split train or test where the data set says so, else empty), `rejected.csv` (name,
     reason) and `summary.json`. An image is left out where it or its mask cannot be decoded, has more than `max_pixels`
-    pixels, or where they differ in size; and where it looks like a mask and others do not.
+    pixels, or where they differ in shape; and where it looks like a mask and others do not, as in `without_masks`.
+    A mask may be of another size; `masks_of_another_size` counts these.
     Raises `DataError`, leaving none of the named files behind, where no labelled image or a single class is left.
     """
     arriving = output / ".arriving"
@@ -42,7 +43,7 @@ def write_raw(
         (output / old).unlink(missing_ok=True)
     arriving.mkdir(parents=True)
     try:
-        rows, rejected = _without_masks(*_receive(samples, arriving, max_pixels))
+        rows, rejected = without_masks(*_receive(samples, arriving, max_pixels))
         _check_classes(rows, rejected)
         index = _settle(rows, arriving, output)
     finally:
@@ -59,6 +60,7 @@ def write_raw(
         "masks": sum(row["mask"] is not None for row in rows),
         "rejected": len(rejected),
         "masks_left_out": sum(item.mask for item in rejected),
+        "masks_of_another_size": sum(row["scaled"] for row in rows),
     }
     write_json(output / "summary.json", summary)
     return summary
@@ -75,7 +77,7 @@ def _receive(samples: Iterable[Sample | Rejected], folder: Path, max_pixels: int
             raise ValueError(f"the source yields the name {sample.name!r} twice; names must be unique")
         names.add(sample.name)
         try:
-            image, mask, (height, width), colours = _check(sample, max_pixels)
+            image, mask, known = _check(sample, max_pixels)
         except BadImage as error:
             rejected.append(Rejected(sample.name, error.reason, isinstance(error, BadMask)))
             continue
@@ -91,54 +93,47 @@ def _receive(samples: Iterable[Sample | Rejected], folder: Path, max_pixels: int
                 "group": sample.group or sample.name,
                 "image": PurePosixPath(sample.name).suffix.lower(),
                 "mask": None if mask is None else _mask_suffix(sample),
-                "width": width,
-                "height": height,
-                "colours": colours,
                 "split": sample.split or "",
             }
+            | known
         )
     return rows, rejected
 
 
-def _check(sample: Sample, max_pixels: int) -> tuple[bytes, bytes | None, tuple[int, int], int]:
-    """Return the encoded image and mask, height and width, and the image's number of colours, if both can be used."""
+def _check(sample: Sample, max_pixels: int) -> tuple[bytes, bytes | None, dict]:
+    """Return the encoded image and mask, and what the image's pixels tell, if both can be used."""
     try:
         _check_bytes(sample, max_pixels)
         image, mask = sample.image_bytes(), sample.mask_bytes()
     except OSError as error:
         raise BadImage(f"cannot be read ({error.strerror}); check its permissions and the disk") from error
-    pixels = decode_image(image, max_pixels)
-    size, colours = pixels.shape[:2], count_colours(pixels, MASK_COLOURS)
+    name = f"its mask {sample.mask.name}" if isinstance(sample.mask, Path) else "its mask"
+    try:
+        pixels = decode_image(image, max_pixels)
+    except BadImage as error:
+        if not isinstance(sample.mask, Path):
+            raise
+        beside = f" ({sample.mask.name} counts as its mask; if that is the photograph, take this file out)"
+        raise BadImage(error.reason + beside) from error
+    height, width = pixels.shape[:2]
+    known = {"width": width, "height": height, "colours": count_colours(pixels, MASK_COLOURS)}
+    known |= {"seems": seems_mask(pixels), "scaled": False}
     if mask is None:
-        return image, mask, size, colours
+        return image, mask, known
     photograph = small(pixels)
     del pixels  # before the mask is decoded: both may be large
-    name = f"its mask {sample.mask.name}" if isinstance(sample.mask, Path) else "its mask"
     try:
         decoded = decode_mask(mask, max_pixels)
     except BadImage as error:
         raise BadMask(f"{name}: {error.reason}") from error
-    if decoded.values.shape[:2] != size:
-        height, width = decoded.values.shape[:2]
+    rows, columns = decoded.values.shape[:2]
+    if abs(rows * width - columns * height) > max(rows, columns, height, width):
         raise BadMask(
-            f"{name} is {width}×{height}, the image (upright) {size[1]}×{size[0]}; draw it again in the same size"
+            f"{name} is {columns}×{rows}, the image (upright) {width}×{height}; draw it again in the same shape"
         )
-    if (reason := why_photograph(decoded, photograph, colours)) is not None:
+    if (reason := why_photograph(decoded, photograph, known["colours"], known["seems"])) is not None:
         raise BadMask(f"{name} {reason}")
-    return image, mask, size, colours
-
-
-def _without_masks(rows: list[dict], rejected: list[Rejected]) -> tuple[list[dict], list[Rejected]]:
-    """Reject the images that look like masks, where others do not: a folder of masks that is not called so."""
-    if all(row["colours"] <= MASK_COLOURS for row in rows):
-        return rows, rejected
-    photographs, masks = [], []
-    for row in rows:
-        (masks if 1 < row["colours"] <= MASK_COLOURS else photographs).append(row)  # what is blank is no mask
-    reason = "colours, a mask and no photograph like the others; put masks into a folder called masks, or beside their"
-    drawn = len(masks) >= DRAWN * len(rows)
-    named = [Rejected(row["name"], f"has {row['colours']} {reason} photograph as NAME_mask", drawn) for row in masks]
-    return photographs, rejected + named
+    return image, mask, known | {"scaled": (rows, columns) != (height, width)}
 
 
 def _check_bytes(sample: Sample, max_pixels: int) -> None:

@@ -70,6 +70,8 @@ class LabelMaps:
         self.table = resolve_table(table, self.classes, self.coding)
         labels = {row["label"] for row in rows if row["name"] in self.drawn}
         self.normal = normal_classes(self.classes, labels, normal)
+        called_so = normal_classes(self.classes, (), normal)
+        self.doubtful = {name: self._first_drawn(rows, name) for name in called_so if name not in self.normal}
         without = {*self.classes} - {*self.normal} - {row["label"] for row in given}
         if masks == "auto" and not self.drawn:
             check_shown([row["label"] for row in given], self.normal)
@@ -99,13 +101,17 @@ class LabelMaps:
     def summary(self) -> dict:
         """Return `classes`, `size`, `resize` and `masks`.
 
-        These are the coding, the label maps by source, what `GivenMasks.summary` says, the `normal_classes`, and as
-        `unmarked_classes` those others of which no image has a mask, empty or not, where images of others have.
+        These are the coding, the label maps by source, what `GivenMasks.summary` says, the `normal_classes`, as
+        `unmarked_classes` those others of which no image has a mask, empty or not, where images of others have, and
+        the `doubtful_classes`, called as if without defects, each with an image whose mask shows something.
         """
         sources = {source: self._sources[source] for source in ("given", "normal", "threshold", "none")}
         masks = {"coding": self.coding, **sources, **self.given.summary(self.size)}
-        masks |= {"normal_classes": self.normal, "unmarked_classes": self.unmarked}
+        masks |= {"normal_classes": self.normal, "unmarked_classes": self.unmarked, "doubtful_classes": self.doubtful}
         return {"classes": self.classes, "size": self.size, "resize": self.resize, "masks": masks}
+
+    def _first_drawn(self, rows: list[dict[str, str]], label: str) -> str:
+        return min(row["name"] for row in rows if row["label"] == label and row["name"] in self.drawn)
 
     def _source(self, row: dict[str, str]) -> str:
         if self.masks == "none":

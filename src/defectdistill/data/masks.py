@@ -92,8 +92,8 @@ def to_label_map(
     """Turn the mask of an image of class `class_index` into a label map: uint8 (height, width), 0 = background.
 
     Binary codings: the upper half of the brightness is the image's own class (of what the mask holds in `binary`, of
-    0…255 in `grey`, from 1 on in a mask without a value above 32: those are 0/1 or ids). Ids and colours: after `table`
-    as `resolve_table` returns it; colours without a table: what is not black is the image's own class. Raises
+    0…255 in `grey`). Ids and colours: after `table` as `resolve_table` returns it; colours without a table: what is not
+    black is the image's own class. A mask that holds 0 and 1 alone means it by 1, whatever the others hold. Raises
     `DataError` that names `name`, the value and the table where the table lacks an id or colour.
     """
     if table is not None:
@@ -101,7 +101,7 @@ def to_label_map(
     brightness = mask.brightness()
     highest = int(brightness.max())
     lowest = {"colours": DARKEST_COLOUR, "binary": (highest + 1) // 2}.get(coding, 128)
-    if highest <= LARGEST_ID and coding != "colours":
+    if highest <= 1:
         lowest = 1
     return np.where(brightness >= lowest, class_index + 1, 0).astype(np.uint8)
 

@@ -19,6 +19,7 @@ WORTH_A_LOOK = 0.70  # correlation of two hashes
 SAME = 0.82  # correlation of two fingerprints, laid over one another
 LEAST_SHARED = 0.6  # of the area of each: less is not cropped a little
 BLOCK, CHUNK = 512, 256  # photographs, pairs at a time: memory is BLOCK × N numbers, a few times
+MOST = 20  # pairs of a photograph that are looked at: before a fixed camera all are alike, and a copy is the most so
 _CORNERS = np.array([[0, SIZE - 1, 0, SIZE - 1], [0, 0, SIZE - 1, SIZE - 1], [1, 1, 1, 1]], np.float32)
 _AFTER = (cv2.TERM_CRITERIA_EPS | cv2.TERM_CRITERIA_COUNT, 30, 1e-3)
 
@@ -39,6 +40,7 @@ def find_links(fingerprints: np.ndarray, apart: Sequence[bool] | None = None) ->
     `fingerprints` float16 (N,SIZE,SIZE) in order of the photographs' names: on the order it depends which of several
     links are named, not what hangs together. With `apart` (N booleans) a copy is looked for on the other side alone,
     and every photograph that has one there is in a link. What is too even to have a fingerprint has no copies.
+    Only the most alike pairs are looked at, see `MOST`.
     """
     components, links = np.arange(len(fingerprints)), []
     sides = None if apart is None else np.asarray(apart, bool)
@@ -72,9 +74,18 @@ def _likely_pairs(fingerprints: np.ndarray, sides: np.ndarray | None) -> Iterato
                 np.maximum(best, alike, out=best)
         if sides is None:
             best[others[None] <= block[:, None]] = -1
-        row, column = np.nonzero(best >= WORTH_A_LOOK)
+        row, column = np.nonzero(_most_alike(best))
         order = np.argsort(-best[row, column], kind="stable")
         yield _pairs(block[row], others[column], turns[row, column])[order]
+
+
+def _most_alike(alike: np.ndarray) -> np.ndarray:
+    """Return which entries are worth a look: of each row the `MOST` most alike, of each column the most alike."""
+    chosen = alike >= WORTH_A_LOOK
+    if alike.shape[1] > MOST:
+        least = -np.partition(-alike, MOST - 1, axis=1)[:, MOST - 1 : MOST]
+        chosen &= (alike >= least) | (alike == alike.max(axis=0))
+    return chosen
 
 
 def _pairs(rows: np.ndarray, columns: np.ndarray, turns: np.ndarray) -> np.ndarray:

@@ -46,7 +46,11 @@ def normal_classes(classes: Sequence[str], drawn: Collection[str], chosen: Seque
 def normal_message(masks: Mapping[str, Any]) -> str:
     """Return in words what summary.json says of classes whose photographs have no masks; '' where there is none."""
     normal, unmarked = masks["normal_classes"], masks["unmarked_classes"]
-    lines = []
+    lines = [
+        f"WARNING: {name} is not taken as a class without defects, since the mask of {photograph} shows something: "
+        "empty it, or take it away, if there is none"
+        for name, photograph in masks["doubtful_classes"].items()
+    ]
     if masks["normal"]:
         lines.append(
             f"{', '.join(normal)}: without defects, an empty mask for {masks['normal']} photographs that have none "

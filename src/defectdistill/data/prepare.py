@@ -85,6 +85,7 @@ def prepare(
     words = described(protocol, fractions, seed, folds, fold) + in_words(label_limit, mask_limit)
     summary = _summary(raw, output, labelled, sides) | {"divided": protocol, "protocol": words, "near_duplicates": near}
     counts = {"marked": marked, "unlabelled": len(unlabelled), "label_set_aside": len(lost), "aspect": aspect(rows)}
+    counts["own_test_split"] = sum(row["split"] == "test" for row in labelled)
     summary |= counts | label_maps.summary()
     write_json(output / "summary.json", summary)
     write_json(output / "learned.json", _learned(summary))
@@ -109,6 +110,7 @@ def _learned(summary: Mapping[str, Any]) -> dict[str, Any]:
     return {key: summary[key] for key in keys} | {
         "counts": {side: summary["counts"][side] for side in ("train", "val")},
         "marked_splits": [side for side in SIDES if summary["marked"][side]],
+        "normal_classes": summary["masks"]["normal_classes"],
         "unmasked_classes": sorted({*summary["masks"]["normal_classes"], *summary["masks"]["unmarked_classes"]}),
     }
 

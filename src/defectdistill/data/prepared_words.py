@@ -14,6 +14,11 @@ def prepared_words(summary: Mapping[str, Any]) -> Iterator[str]:
     coding = summary["masks"]["coding"]
     read = "" if coding == "none" else f"masks read as {coding}; "
     yield f"{read}{summary['protocol']}: {summary['counts']}"
+    if summary["own_test_split"] and summary["divided"] != "given":
+        yield (
+            f"divided anew: that {summary['own_test_split']} photographs came as a test split is not regarded "
+            "(prepare.protocol: given keeps it)"
+        )
     said = (shape_message(summary), normal_message(summary["masks"]), marks_message(summary))
     yield from filter(None, (*said, copies_message(summary["near_duplicates"])))
     if summary["divided"] in ("random", "after_augmentation"):

@@ -22,7 +22,7 @@ class TwoParts(Sampler):
     and never more than `most` rows.
 
     An epoch has `rows` rows, at most twice as many as the first part. Within an epoch no row of the first part comes
-    twice; the second is repeated where it is small.
+    twice, and where that runs out, more are of the second, which is repeated where it is small.
     """
 
     def __init__(self, first: int, second: int, batch_size: int, rows: int, most: int):
@@ -39,9 +39,9 @@ class TwoParts(Sampler):
         others = iter(torch.cat(others).tolist())
         for start in range(0, self.rows, self.batch_size):
             rows = min(self.batch_size, self.rows - start)
-            of_second = min(rows // 2, self.most)
-            yield from islice(own, rows - of_second)
-            yield from islice(others, of_second)
+            of_first = list(islice(own, rows - min(rows // 2, self.most)))
+            yield from of_first
+            yield from islice(others, rows - len(of_first))
 
 
 def beside_labelled(labelled: int, unlabelled: int, batch_size: int) -> TwoParts:

@@ -1,7 +1,7 @@
 """The method `channelwise`: where each channel of a map looks, as a distribution over positions (Shu et al. 2021).
 
 "Channel-wise Knowledge Distillation for Dense Prediction", ICCV 2021, equations 3 and 4; the steel paper ("cwd") passes
-the last class maps in this way.
+the last class maps so, but for a softmax over the classes before, whose logarithm is taken here [choice: docs/methods].
 """
 
 import torch

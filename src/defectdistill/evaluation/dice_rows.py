@@ -44,7 +44,7 @@ def ask(
     found, names, kinds = {}, {}, {}
     for folder in tqdm(sorted(folders), disable=None):
         network, config = load_segmentation(folder)
-        found[folder] = Segmenter(network, config.channels, batch_size).label_maps(images)
+        found[folder] = Segmenter(network, config.channels, config.normal, batch_size).label_maps(images)
         names[folder] = name_of(config)
         kinds[names[folder]] = network
     speeds = frames_per_second(kinds, images.shape[1], device)

@@ -15,6 +15,7 @@ import numpy as np
 
 from defectdistill.data.packed import labels_of, masked_in, open_array
 from defectdistill.evaluation.bootstrap import once
+from defectdistill.evaluation.calibration import SEPARATED
 from defectdistill.evaluation.class_activation import activation_maps, pointing
 from defectdistill.evaluation.gathered import load_teacher
 from defectdistill.evaluation.measures import choose, labelled_measures
@@ -29,7 +30,8 @@ MEASURES = {  # name → its words
     "calibration_error": "Calibration error, calibrated (less is better)",
     "energy_inside": "Activation inside the mask",
 }
-Measured = dict[str, float]  # by the names of MEASURES; what cannot be told is missing
+UNCALIBRATED = "uncalibrated"
+Measured = dict[str, float]  # by the names of MEASURES and UNCALIBRATED; what cannot be told is missing
 
 
 @dataclass(frozen=True)
@@ -81,7 +83,9 @@ def ask_teachers(row: str, splits: Mapping[int, Path], seeds: Sequence[int]) -> 
 
 
 def measured_student(predictor: Predictor, prepared: Path) -> Measured:
-    """Return what a classifier reaches on the test split of `prepared`, its temperature from the validation split."""
+    """Return what a classifier reaches on the test split of `prepared`, its temperature from the validation split;
+    `UNCALIBRATED` is 1 where all is right there, so that none can be learned.
+    """
     test, val = prepared / "test", prepared / "val"
     labels, images = labels_of(test), open_array(test / "images.npy")
     probs = predictor(images).probabilities
@@ -92,6 +96,7 @@ def measured_student(predictor: Predictor, prepared: Path) -> Measured:
         "macro_f1": known["test/macro_f1"],
         "loss": known["calibrated/loss"],
         "calibration_error": known["calibrated/ece"],
+        UNCALIBRATED: float(chosen.temperature.how == SEPARATED),
     }
     masks = open_array(test / "masks.npy")
     marked = masked_in(test) & masks.any(axis=(1, 2))

@@ -1,6 +1,6 @@
 """The table of what distilling is worth: every training as CSV, means and differences as Markdown and picture."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +10,7 @@ from matplotlib.ticker import MaxNLocator
 from defectdistill.data.tables import write_table
 from defectdistill.evaluation import plot_style as style
 from defectdistill.evaluation.report_words import number, signed
-from defectdistill.evaluation.worth import MEASURES, Measured, Paired, Place, means
+from defectdistill.evaluation.worth import MEASURES, UNCALIBRATED, Measured, Paired, Place, means
 
 CALIBRATION = (
     " A calibration error is too large where images are few, and more so of the less certain model: its differences "
@@ -62,7 +62,19 @@ def remark(
         f"{ranged([of['unlabelled'] for of in summaries])} without a label, {sides['val']} to validate, "
         f"{sides['test']} to test."
         f"{CALIBRATION * any('calibration_error' in of for of in trained.values())}"
+        f"{uncalibrated(trained.values())}"
         f"{' All on the same test photographs: others may say otherwise.' * (len(splits) == 1)}"
+    )
+
+
+def uncalibrated(trained: Iterable[Measured]) -> str:
+    """Return how many students have no temperature; '' where all have one."""
+    told = [of[UNCALIBRATED] for of in trained if UNCALIBRATED in of]
+    if not any(told):
+        return ""
+    return (
+        f" {int(sum(told))} of {len(told)} students were right about all validation photographs: no temperature can be "
+        "learned from these, and calibrated they are as they were."
     )
 
 
@@ -88,7 +100,7 @@ def markdown(
     for pair in found:
         of = pair.found
         value = signed(of.difference) + (f" ({signed(of.low)} to {signed(of.high)})" if np.isfinite(of.low) else "")
-        p_value = "" if np.isnan(of.p_value) else f"{of.p_value:.3g}"
+        p_value = "" if np.isnan(of.p_value) or of.over == "seeds" else f"{of.p_value:.3g}"
         ratio = "" if pair.error_ratio is None else f"{pair.error_ratio:.2f} times"
         lines.append(
             f"| {words[pair.row]} | {words[pair.reference]} | {MEASURES[pair.measure]} | "
@@ -98,8 +110,8 @@ def markdown(
 
 
 def stands_out(pair: Paired) -> bool:
-    """Whether the interval of a difference does not hold zero."""
-    return bool(pair.found.low > 0 or pair.found.high < 0)
+    """Whether the interval of a difference does not hold zero; of one split it says nothing of other photographs."""
+    return pair.found.over == "splits" and bool(pair.found.low > 0 or pair.found.high < 0)
 
 
 def draw(path: Path, trained: Mapping[Place, Measured], found: Sequence[Paired], words: Mapping[str, str]) -> None:

@@ -5,7 +5,7 @@ how sure they are ("evidence").
 """
 
 import math
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 import torch
 import torch.nn.functional as F
@@ -16,9 +16,16 @@ def with_background(logits: torch.Tensor) -> torch.Tensor:
     return F.pad(logits, (0, 0, 0, 0, 1, 0))
 
 
-def defect_logits(logits: torch.Tensor) -> torch.Tensor:
-    """Logits (N, C, H, W) → (N, H, W): of a defect of any class against the background, positive over one half."""
-    return logits.logsumexp(dim=1)
+def defect_logits(logits: torch.Tensor, normal: Collection[int] = ()) -> torch.Tensor:
+    """Logits (N, C, H, W) → (N, H, W): of a defect of any class against all else, positive over one half.
+
+    All else are the background and the `normal` channels, of classes without defects: these may say that they are seen
+    all over an image.
+    """
+    if not normal:
+        return logits.logsumexp(dim=1)
+    defects = [channel for channel in range(logits.shape[1]) if channel not in normal]
+    return logits[:, defects].logsumexp(dim=1) - F.softplus(logits[:, [*normal]].logsumexp(dim=1))
 
 
 def class_evidence(logits: torch.Tensor) -> torch.Tensor:

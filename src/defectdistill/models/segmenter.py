@@ -1,6 +1,6 @@
 """A trained segmentation network as something to ask: where in these images is a defect, and of which class?"""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -32,10 +32,15 @@ def load_segmentation(folder: Path) -> tuple[UNet3Plus | ResUNet, UNet3PlusJson 
 
 
 class Segmenter:
-    """A trained network: where it sees a defect, and of which class. `channels` names what its outputs mark."""
+    """A trained network: where it sees a defect, and of which class. `channels` names what its outputs mark, `normal`
+    those of them that stand for a class without defects.
+    """
 
-    def __init__(self, network: UNet3Plus | ResUNet, channels: list[str], batch_size: int = 16):
+    def __init__(
+        self, network: UNet3Plus | ResUNet, channels: list[str], normal: Collection[str] = (), batch_size: int = 16
+    ):
         self.channels = channels
+        self.normal = [channels.index(name) for name in normal]
         self.network = network.eval().to(memory_format=torch.channels_last)
         self.batch_size = batch_size
 
@@ -43,16 +48,20 @@ class Segmenter:
     def load(cls, folder: str | Path, batch_size: int = 16) -> "Segmenter":
         """Load a checkpoint folder; raises FileNotFoundError or ValueError naming what does not fit."""
         network, config = load_segmentation(Path(folder))
-        return cls(network, config.channels, batch_size)
+        return cls(network, config.channels, config.normal, batch_size)
 
     def __call__(self, images: np.ndarray) -> np.ndarray:
         """uint8 RGB (N, S, S, 3) → bool (N, S, S), true where a defect of any class has a probability over one half."""
-        return np.concatenate([(defect_logits(logits) > 0).cpu().numpy() for logits in self._logits(images)])
+        return np.concatenate(
+            [(defect_logits(logits, self.normal) > 0).cpu().numpy() for logits in self._logits(images)]
+        )
 
     def label_maps(self, images: np.ndarray) -> np.ndarray:
-        """uint8 RGB (N, S, S, 3) → uint8 (N, S, S): 0 background, then 1 + the channel that is the most probable."""
+        """uint8 RGB (N, S, S, 3) → uint8 (N, S, S): 1 + the most probable channel, 0 background or normal."""
         maps = [with_background(logits).argmax(dim=1).to(torch.uint8).cpu().numpy() for logits in self._logits(images)]
-        return np.concatenate(maps)
+        found = np.concatenate(maps)
+        found[np.isin(found, [channel + 1 for channel in self.normal])] = 0
+        return found
 
     def class_probs(self, images: np.ndarray) -> np.ndarray:
         """uint8 RGB (N, S, S, 3) → float32 (N, C): its answer for each image where its channels are classes."""

@@ -4,6 +4,7 @@ Deviations: no deep supervision and no classification-guided module (the cable p
 (the losses take logits); any encoder in place of the plain one; sizes that are no multiple of 16 are allowed.
 """
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
@@ -123,10 +124,15 @@ def build_unet3plus(encoder: str, width: int, out_channels: int, weights: str = 
     return network
 
 
-def unet3plus_config(encoder: str, width: int, channels: list[str], size: int, resize_mode: str) -> dict:
-    """Return the model.json of a teacher: what builds it, what each output channel marks, and its preprocessing."""
+def unet3plus_config(
+    encoder: str, width: int, channels: list[str], size: int, resize_mode: str, normal: Sequence[str] = ()
+) -> dict:
+    """Return the model.json of a teacher: what builds it, what each output channel marks, which of them stand for a
+    class without defects, and its preprocessing.
+    """
     return {
         "unet3plus": {"encoder": encoder, "width": width, "in_channels": 3, "out_channels": len(channels)},
         "channels": channels,
+        "normal": [*normal],
         "preprocessing": {"size": size, "resize": resize_mode, "normalise": "imagenet"},
     }

@@ -21,7 +21,7 @@ from defectdistill.registry.evidence import Evidence, gather
 from defectdistill.registry.mlflow_model import pack
 from defectdistill.registry.promotion import Comparison, compare_again, verdict
 from defectdistill.tracking.delivery import Delivery
-from defectdistill.tracking.store import EXPERIMENT, connect, first_call, tracking_uri
+from defectdistill.tracking.store import EXPERIMENT, connect, first_call, tracking_uri, wait_longer
 from defectdistill.training.compute import set_up
 
 if TYPE_CHECKING:
@@ -73,6 +73,7 @@ def reach() -> "MlflowClient":
     with first_call():
         client = connect()
         client.search_registered_models(max_results=1)
+    wait_longer()
     return client
 
 

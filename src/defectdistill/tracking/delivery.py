@@ -5,12 +5,12 @@ import json
 from typing import Any
 
 from defectdistill.tracking.journal import FINAL, Damaged, Journal, waiting
-from defectdistill.tracking.store import STAGES
+from defectdistill.tracking.store import STAGES, for_good
 
 METRICS_BATCH, PARAMS_BATCH = 1000, 100  # MLflow's limits for one call
 DIGEST = 36  # characters that MLflow keeps of a data set's digest
 KEY = "defectdistill.run"  # the tag with a run's key: a run is found by it again after a kill
-LATER = (401, 403, 408, 429)  # HTTP statuses that may be another tomorrow; other 4xx will not
+FAILURES = 3  # of journals, after which the store is taken for dead
 
 
 class Missing(OSError):
@@ -158,14 +158,6 @@ class Delivery:
             self.client.log_artifact(run_id, str(path))
 
 
-def for_good(error: Exception) -> bool:
-    """Whether the store refuses an event and always will: sending it again would hold up all others."""
-    from mlflow.exceptions import MlflowException
-
-    status = error.get_http_status_code() if isinstance(error, MlflowException) else 500
-    return 400 <= status < 500 and status not in LATER
-
-
 def resumed(journal: Journal, key: str) -> bool:
     """Whether another process goes on with a run: its journal is a later one."""
     for other in waiting():
@@ -178,9 +170,10 @@ def resumed(journal: Journal, key: str) -> bool:
 def deliver_left(delivery: Delivery) -> int:
     """Send the journals whose writers are gone, oldest first, and remove what was sent whole; returns how many.
 
-    One that cannot be read is put aside, so that it holds up no other.
+    One that cannot be read is put aside, so that it holds up no other. Where the store fails with one, the next are
+    tried, until it has failed with `FAILURES`; then the first error is raised.
     """
-    done = 0
+    done, failures = 0, []
     for journal in waiting():
         if journal.take():
             try:
@@ -189,6 +182,12 @@ def deliver_left(delivery: Delivery) -> int:
                 done += 1
             except Damaged as error:
                 delivery.leave_out(f"a run of which nothing can be sent: {error}; it is kept in {journal.put_aside()}")
+            except Exception as error:  # a store may fail in any way
+                failures.append(error)
             finally:
                 journal.lock.release()
+        if len(failures) == FAILURES:
+            break
+    if failures:
+        raise failures[0]
     return done

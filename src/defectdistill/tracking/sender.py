@@ -7,7 +7,7 @@ import time
 from defectdistill.addresses import without_password
 from defectdistill.tracking.delivery import Delivery, deliver_left
 from defectdistill.tracking.journal import Journal, waiting
-from defectdistill.tracking.store import connect, is_local, shown_uri
+from defectdistill.tracking.store import connect, is_local, shown_uri, wait_longer
 
 PATIENCE = 8.0  # seconds that a stage waits for a server, at its end (and at its start, where tracking is required)
 LOCAL_PATIENCE = 120.0  # the same for an SQLite file, which other experiments may be writing
@@ -121,6 +121,7 @@ def send_left() -> tuple[int, list[str], int]:
         return 0, [], 0
     try:
         delivery = Delivery(connect())
+        wait_longer()
         sent = deliver_left(delivery)
     except Exception as error:  # whatever a store can fail with
         raise Unreachable(

@@ -5,6 +5,7 @@ The store is an SQLite file at the repository's root unless MLFLOW_TRACKING_URI 
 
 import os
 import sqlite3
+import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,18 +18,24 @@ from defectdistill.addresses import without_password
 from defectdistill.places import root, scratch
 
 # Set before the import, which reads them: no telemetry, and a dead server may cost seconds, not minutes.
+TIMEOUT = "MLFLOW_HTTP_REQUEST_TIMEOUT"
+_CHOSEN = TIMEOUT in os.environ  # by the user
 for _name, _value in {
     "MLFLOW_DISABLE_TELEMETRY": "true",
     "DO_NOT_TRACK": "true",
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
-    "MLFLOW_HTTP_REQUEST_TIMEOUT": "5",
+    TIMEOUT: "5",
     "MLFLOW_LOGGING_LEVEL": "WARNING",
     "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
 }.items():
     os.environ.setdefault(_name, _value)
 
+LONGER = "60"  # seconds for a command that holds up no training: an artifact that goes on to S3, a page of many runs
+RUNS_AT_ONCE = 100  # with some hundred metrics each
+LATER = (401, 403, 408, 429)  # HTTP statuses that may be another tomorrow; other 4xx will not
 EXPERIMENT, STAGES, ROWS = "defectdistill", "defectdistill-stages", "defectdistill-rows"
 SQLITE = "sqlite:///"
+SERVERS = ("http://", "https://", "databricks", "uc:")
 
 
 def tracking_uri() -> str:
@@ -39,9 +46,19 @@ def tracking_uri() -> str:
     return uri
 
 
+def _file_of(uri: str) -> Path:
+    return Path(uri.removeprefix(SQLITE).split("?")[0])
+
+
 def shown_uri() -> str:
     """Return the store's address as it may be printed."""
     return without_password(tracking_uri())
+
+
+def wait_longer() -> None:
+    """Give the server a minute for an answer from here on, unless the user said how long it has."""
+    if not _CHOSEN:
+        os.environ[TIMEOUT] = LONGER
 
 
 @contextmanager
@@ -59,6 +76,32 @@ def first_call() -> Iterator[None]:
         ) from error
 
 
+def words_of_a_store(error: Exception) -> str | None:
+    """Return what a person is told of an error that MLflow raised in the middle of a command; None for another one."""
+    if "mlflow" not in sys.modules:  # seconds to import
+        return None
+    from mlflow.exceptions import MlflowException
+    from requests import RequestException
+
+    if not isinstance(error, MlflowException | RequestException):
+        return None
+    message = without_password(str(error).split("\n")[0])
+    return f"the MLflow store at {shown_uri()} failed ({message}): see to it, and run the same command again"
+
+
+def for_good(error: Exception) -> bool:
+    """Whether the store refuses an event and always will: sending it again would hold up all others."""
+    from mlflow.exceptions import MlflowException
+    from requests import HTTPError  # what sends artifacts raises these
+
+    status = 500
+    if isinstance(error, MlflowException):
+        status = error.get_http_status_code()
+    elif isinstance(error, HTTPError) and error.response is not None:
+        status = error.response.status_code
+    return 400 <= status < 500 and status not in LATER
+
+
 def is_local() -> bool:
     """Whether the store is a file here, which answers at once or not at all."""
     return tracking_uri().startswith(SQLITE)
@@ -71,9 +114,10 @@ def connect() -> Any:
     uri = tracking_uri()
     if not is_local():
         client = MlflowClient(tracking_uri=uri)
-        make_experiments(client, None)
+        # A server keeps artifacts itself; a database has no place for them.
+        make_experiments(client, None if uri.startswith(SERVERS) else (root() / "mlartifacts").as_uri())
         return client
-    database = Path(uri.removeprefix(SQLITE))
+    database = _file_of(uri)
     database.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(scratch() / "locks" / "mlflow"):  # two that create a fresh store at once fail
         client = MlflowClient(tracking_uri=uri)
@@ -91,13 +135,14 @@ def reader() -> Any:
     from mlflow import MlflowClient
 
     uri = tracking_uri()
-    if is_local() and not Path(uri.removeprefix(SQLITE)).is_file():
+    if is_local() and not _file_of(uri).is_file():
         raise ValueError(
             f"{uri}: there is no such store: run `dvc repro` in the project's folder, or set MLFLOW_TRACKING_URI"
         )
     with first_call():
         client = MlflowClient(tracking_uri=uri)
         client.search_experiments(max_results=1)
+    wait_longer()
     return client
 
 
@@ -110,7 +155,7 @@ def finished_runs(client: Any, experiment: str, tags: Mapping[str, str] = Mappin
     query = " and ".join([*wanted, "attributes.status = 'FINISHED'"])
     folder, token = found.experiment_id, None
     while True:
-        page = client.search_runs([folder], query, order_by=["attributes.start_time"], page_token=token)
+        page = client.search_runs([folder], query, "ACTIVE_ONLY", RUNS_AT_ONCE, ["attributes.start_time"], token)
         yield from page
         token = page.token
         if not token:

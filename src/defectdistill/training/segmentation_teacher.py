@@ -2,6 +2,7 @@
 
 import dataclasses
 import sys
+from collections.abc import Collection
 from dataclasses import dataclass
 
 import lightning
@@ -33,12 +34,12 @@ class SegmentationRates:
     epochs: int
 
 
-def segmentation_task(settings: dict, channels: int) -> "SegmentationTask":
+def segmentation_task(settings: dict, channels: int, normal: Collection[int] = ()) -> "SegmentationTask":
     """Return the task that section `teacher` of params.yaml describes, with its network's first weights by its seed."""
     seed_everything(settings["seed"])
     network = build_unet3plus(settings["encoder"], settings["width"], channels, settings["weights"])
     rates = {field.name: settings[field.name] for field in dataclasses.fields(SegmentationRates)}
-    return SegmentationTask(network, SegmentationLoss(settings["loss"]), SegmentationRates(**rates))
+    return SegmentationTask(network, SegmentationLoss(settings["loss"]), SegmentationRates(**rates), normal)
 
 
 def warn_of_little_to_teach(history: list[dict[str, float]], labels: np.ndarray) -> None:
@@ -63,14 +64,18 @@ class SegmentationTask(lightning.LightningModule):
     """Train a segmentation network on {"image": uint8 (B, H, W, 3), "mask": label map uint8 (B, H, W), "label" (B,)}.
 
     `masked` (B,) says which images have a mask. Logged per epoch: train_loss, val_loss (cross-entropies alone: overlap
-    is a matter of a whole split), and val_dice, val_iou and
-    val_soft_dice of defect against background, pooled over all pixels, so that binary and per-class teachers are
-    judged alike. val_soft_dice, Dice of the probabilities, tells the better of two epochs in which no pixel passes
-    one half yet: small marks begin so. Of several channels also val_accuracy, of their evidence for the image's class.
+    is a matter of a whole split), and val_dice, val_iou and val_soft_dice of defect against background, pooled over all
+    pixels, so that binary and per-class teachers are judged alike; `normal` channels, of classes without defects, count
+    as background there. val_soft_dice, Dice of the probabilities, tells the better of two epochs in which no pixel
+    passes one half yet: small marks begin so. Of several channels also val_accuracy, of their evidence for the image's
+    class.
     """
 
-    def __init__(self, network: nn.Module, loss: SegmentationLoss, rates: SegmentationRates):
+    def __init__(
+        self, network: nn.Module, loss: SegmentationLoss, rates: SegmentationRates, normal: Collection[int] = ()
+    ):
         super().__init__()
+        self.normal = normal
         self.network, self.loss, self.rates = network, loss, rates
         self.dice, self.iou, self.soft_dice = (
             BinaryF1Score(validate_args=False),
@@ -95,7 +100,8 @@ class SegmentationTask(lightning.LightningModule):
             self.accuracy.update(class_evidence(logits), batch["label"])
             self.log("val_accuracy", self.accuracy, **EPOCH, prog_bar=True)
         masked = batch["masked"].bool()
-        defect, true = defect_logits(logits)[masked].flatten(), batch["mask"][masked].flatten() > 0
+        defect = defect_logits(logits, self.normal)[masked].flatten()
+        true = batch["mask"][masked].flatten() > 0
         if masked.any():  # these two do not take a batch of none
             self.dice.update(defect > 0, true)
             self.iou.update(defect > 0, true)

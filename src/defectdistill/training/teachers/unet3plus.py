@@ -12,7 +12,8 @@ from defectdistill.training.teachers.teaching import Teaching, warn_of_the_unsee
 def teaching(settings: dict[str, Any], data: dict[str, Any], train: Path, val: Path, on_gpu: bool) -> Teaching:
     """Return what is trained; `settings` is section `teacher`, `data` the prepared data's learned.json."""
     channels = ["defect"] if settings["target"] == "binary" else data["classes"]
-    task = segmentation_task(settings, len(channels))
+    normal = [name for name in data["normal_classes"] if name in channels]
+    task = segmentation_task(settings, len(channels), [channels.index(name) for name in normal])
     every = settings["loss"] == "ce_dice_image"  # images without a mask teach this loss something too
     if settings["target"] == "classes" and not every:
         warn_of_the_unseen(data)
@@ -22,6 +23,7 @@ def teaching(settings: dict[str, Any], data: dict[str, Any], train: Path, val: P
         mask_batches(train, settings["batch_size"], settings["seed"], on_gpu, every),
         mask_batches(val, settings["batch_size"], None, on_gpu, every),
         ("val_soft_dice", "max"),
-        unet3plus_config(settings["encoder"], settings["width"], channels, data["size"], data["resize"]),
+        unet3plus_config(settings["encoder"], settings["width"], channels, data["size"], data["resize"], normal),
         channels,
+        normal,
     )

@@ -4,9 +4,10 @@ import json
 
 import pytest
 
-LATE = '{"images": [' + ", ".join(['{"file_name": "a.png"}'] * 5000) + '], "annotations": []}'  # beyond 100 kB
+LATE = '{"images": [' + ", ".join(['{"file_name": "a.png"}'] * 5000) + '], "annotations": [{"id": 1}]}'  # beyond 100 kB
 LABELME = json.dumps({"version": "5.0", "shapes": [{"label": "dent", "points": [[1, 2], [3, 4]]}]})
 COCO = json.dumps({"images": [], "annotations": [{"bbox": [1, 2, 3, 4]}]})
+SUPERVISELY = json.dumps({"objects": [{"geometryType": "polygon"}]})
 VOC = "<annotation><object><name>dent</name><bndbox><xmin>1</xmin></bndbox></object></annotation>"
 YOLO = "0 0.5 0.5 0.2 0.1\n1 0.25 0.5 0.2 0.1\n"
 
@@ -19,6 +20,7 @@ YOLO = "0 0.5 0.5 0.2 0.1\n1 0.25 0.5 0.2 0.1\n"
         ("instances.json", LATE, "JSON"),
         ("a/1.xml", VOC, "XML"),
         ("labels/1.txt", YOLO, "TXT"),
+        ("ann/1.png.json", SUPERVISELY, "JSON"),
     ],
 )
 def test_annotations_of_photographs_without_masks_are_listed(tree, name, text, kind):
@@ -37,6 +39,7 @@ def test_annotations_of_photographs_without_masks_are_listed(tree, name, text, k
         ("a/1.txt", "a scratch on the left\n"),
         ("a/notes.txt", YOLO),
         ("a/1.txt", ""),
+        ("a/1.json", json.dumps({"version": "5.0", "shapes": []})),
         ("groups.xml", "<groups/>"),
     ],
 )
@@ -49,4 +52,11 @@ def test_other_files_beside_photographs_are_passed_over(tree, name, text):
 def test_annotations_beside_masks_are_no_loss(tree):
     tree("a/1.png", "a/1_mask.png", "b/2.png")
     (tree.root / "a/1.json").write_text(LABELME)
+    (tree.root / "instances.json").write_text(COCO)
     assert tree()[1] == {}
+
+
+def test_where_some_photographs_have_a_mask_annotations_of_the_others_are_listed(tree):
+    tree("a/1.png", "a/1_mask.png", "a/2.png", "b/3.png")
+    (tree.root / "a/2.json").write_text(LABELME)
+    assert list(tree()[1]) == ["a/2.json"]

@@ -341,3 +341,42 @@ def test_photographs_may_be_called_label_3(tree):
     assert len(found) == 5
     assert not rejected
     assert not any(masks(found, tree.root).values())
+
+
+@pytest.mark.parametrize(
+    "name", ["a/a_masks/x.png", "masks_v2/a/x.png", "masks 2/a/x.png", "mask_new/a/x.png", "a/x_msk.png"]
+)
+def test_masks_in_places_that_are_called_nearly_so(tree, name):
+    found, rejected = tree("a/x.jpg", "b/y.jpg", name)
+    assert found["a/x.jpg"].mask == tree.root / name
+    assert not rejected
+
+
+def test_a_folder_of_other_pictures_of_the_same_classes_is_no_stray_copy(tree):
+    paths = [f"{name}/{n}.jpg" for name in ("dent", "good") for n in range(3)]
+    with pytest.raises(DataError, match="level 1: augmented, dent, good; level 2: dent, good"):
+        tree(*paths, *(f"augmented/{path.replace('.jpg', '_turned.jpg')}" for path in paths))
+
+
+@pytest.mark.parametrize("name", ["unlabelled_images", "Unlabeled photos", "unlabelled data", "unlabelled 2"])
+def test_folders_of_photographs_without_a_label(tree, name):
+    assert tree("a/1.png", "b/2.png", f"{name}/3.png")[0][f"{name}/3.png"].label is None
+
+
+def test_a_class_of_bottles_without_a_label_is_a_class(tree):
+    assert tree("a/1.png", "unlabelled bottles/3.png")[0]["unlabelled bottles/3.png"].label == "unlabelled bottles"
+
+
+def test_changed_copies_by_their_names_are_one_object(tree):
+    one, two = "a/IMG_3_jpg.rf.0a1b2c3d4e.jpg", "a/IMG_3_jpg.rf.ffffffff00.jpg"
+    found, _ = tree(one, two, "a/IMG_4.rf.jpg", "b/5.jpg")
+    assert found[one].group == found[two].group == "IMG_3_jpg"
+    assert found["a/IMG_4.rf.jpg"].group is None
+
+
+def test_the_split_that_a_set_comes_with_is_told(tree):
+    found, _ = tree("train/a/1.png", "valid/b/2.png", "Test/a/3.png", "test_images/b/4.png", "a/5.png")
+    assert {name: item.split for name, item in found.items()} == {
+        "train/a/1.png": "train", "valid/b/2.png": "train", "Test/a/3.png": "test", "test_images/b/4.png": "test",
+        "a/5.png": None,
+    }  # fmt: skip

@@ -1,4 +1,4 @@
-"""Finds what says where defects are in a form that is not read: labelme, COCO, VOC, YOLO."""
+"""Finds what says where defects are in a form that is not read: labelme, COCO, Supervisely, VOC, YOLO."""
 
 import os
 import re
@@ -10,25 +10,28 @@ from defectdistill.data.sources.folder.names import is_litter, shown
 
 FIRST = 4 * 2**20  # bytes of a file that are looked at: COCO names all images before the first annotation
 _SIGNS = {
-    ".json": re.compile(r'"(?:shapes|segmentation|annotations|bbox|polygons?|regions)"\s*:'),
+    ".json": re.compile(r'"(?:shapes|segmentation|annotations|bbox|polygons?|regions|geometryType)"\s*:(?!\s*\[\s*\])'),
     ".xml": re.compile(r"<(?:annotations?|bndbox|polygon)\b"),
     ".txt": re.compile(r"\A\s*\d+(?:[ \t]+\d*\.?\d+){4,}[ \t]*(?:\r?\n|\Z)"),  # YOLO: class, then box or polygon
 }
 
 
-def find_annotations(root: Path, images: Collection[PurePosixPath]) -> Iterator[Rejected]:
-    """Yield the files under `root` that hold annotations of `images`: JSON and XML by what they say, text files by
-    their first line where an image has their name.
+def find_annotations(root: Path, images: Collection[PurePosixPath], all_of_them: bool) -> Iterator[Rejected]:
+    """Yield the files under `root` that hold annotations of `images`, those without a mask: somebody marked the
+    defects, and all would go on without.
 
-    To be asked where no photograph has a mask: somebody marked the defects, and all would go on without.
+    JSON and XML are known by what they say, text files by their first line. Where these are not `all_of_them`, and
+    always for text files, an image has to have their name.
     """
-    stems = {image.stem for image in images}
+    stems = {stem for image in images for stem in (image.stem, image.name)}
     for folder, subfolders, names in os.walk(root):
         subfolders[:] = sorted(name for name in subfolders if not is_litter(name))
         for name in sorted(names):
             file = Path(folder, name)
             kind = file.suffix.lower()
-            if kind in _SIGNS and not is_litter(name) and (kind != ".txt" or file.stem in stems) and _holds(file, kind):
+            if kind not in _SIGNS or is_litter(name) or not (file.stem in stems or (all_of_them and kind != ".txt")):
+                continue
+            if _holds(file, kind):
                 said = f"an annotation as {kind[1:].upper()}, which is not read; export masks (docs/your_own_data.md)"
                 yield Rejected(shown(file.relative_to(root).as_posix()), said, mask=True)
 

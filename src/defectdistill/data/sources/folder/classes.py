@@ -14,11 +14,11 @@ def find_classes(images: Sequence[PurePosixPath], class_level: int | None) -> di
     """Return image → class, None below a folder such as `unlabelled`; images in no class folder are missing.
 
     Folders that cannot tell classes apart are passed over: structural ones (`Imgs`, `photos`, `train`), stray levels (a
-    folder that holds one of its own name; one without images of its own that holds most of its neighbours' names: a
-    nested copy), and levels at the top or the bottom that have the same name for all images. If one level is left, or
-    every first folder holds images itself, and more than a few, the first folder is the class. Otherwise `class_level`
-    must say which: 1 is the first of the levels left, −1 the folder nearest to the image. Raises `DataError` where it
-    is needed and missing, or 0, and where classes differ in capital letters alone.
+    folder that holds one of its own name; one without images of its own that holds most of its neighbours' names, and
+    most of their files: a nested copy), and levels at the top or the bottom that have the same name for all images. If
+    one level is left, or every first folder holds images itself, and more than a few, the first folder is the class.
+    Otherwise `class_level` must say which: 1 is the first of the levels left, −1 the folder nearest to the image.
+    Raises `DataError` where it is needed and missing, or 0, and where classes differ in capital letters alone.
     """
     if class_level == 0:
         raise DataError("ingest.folder.class_level is 0: levels count from 1 (top), or from -1 (nearest to the image)")
@@ -45,11 +45,17 @@ def _without_stray(places: dict[PurePosixPath, Names]) -> dict[PurePosixPath, Na
         if folder:
             children[folder[:-1]].add(folder[-1])
     filled = set(places.values())
+    files: dict[Names, set[str]] = {folder: set() for folder in folders}
+    for image, names in places.items():
+        files[names].add(image.name)
     stray = set()
     for folder in folders - filled - {()}:
         # `set/MT_Break` beside `MT_Break`: `set` is a nested copy of the whole, not a class.
         copied = children[folder] & (children[folder[:-1]] - {folder[-1]})
-        if copied and 2 * len(copied) >= len(children[folder]):
+        if not copied or 2 * len(copied) < len(children[folder]):
+            continue
+        twice = sum(len(files[(*folder, name)] & files[(*folder[:-1], name)]) for name in copied)
+        if 2 * twice >= sum(len(files[(*folder, name)]) for name in copied):
             stray.add(folder)
     return {
         image: tuple(

@@ -3,6 +3,7 @@
 import hashlib
 from collections import defaultdict
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path, PurePosixPath
 
 from defectdistill.data.sample import Rejected
@@ -25,7 +26,7 @@ def find_duplicates(
     by_content = defaultdict(list)
     for size, images in by_size.items():
         for image in images if len(images) > 1 else ():
-            with (root / image).open("rb") as file:
+            with suppress(OSError), (root / image).open("rb") as file:  # refused with a reason of its own
                 by_content[size, hashlib.file_digest(file, "sha256").digest()].append(image)
     rejected = []
     for images in by_content.values():

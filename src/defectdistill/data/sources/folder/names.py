@@ -7,7 +7,7 @@ from pathlib import PurePosixPath
 # The first kinds are what cameras write, the last ones are what masks are saved as: of two files that share a stem,
 # the one with the higher rank is the mask. Phone and raw formats stand here so that they are refused with a reason.
 CAMERA_RAW = (".cr2", ".cr3", ".nef", ".arw", ".dng", ".raf", ".orf", ".rw2", ".pef", ".srw", ".x3f")
-_UNREADABLE = (".heic", ".heif", ".avif", ".jxl", ".tga", ".psd", ".exr", *CAMERA_RAW)
+_UNREADABLE = (".heic", ".heif", ".hif", ".avif", ".jxl", ".tga", ".psd", ".exr", ".mpo", *CAMERA_RAW)
 _RANKS = (
     (*(".jpg", ".jpeg", ".jpe", ".jfif", ".webp"), *_UNREADABLE),
     (".bmp", ".tif", ".tiff", ".jp2"),
@@ -19,8 +19,8 @@ MASK_RANK = {suffix: rank for rank, suffixes in enumerate(_RANKS) for suffix in 
 ARCHIVES = (".zip", ".tar", ".gz", ".tgz", ".bz2", ".tbz2", ".xz", ".txz", ".zst", ".7z", ".rar")
 
 _WORDS = (
-    "masks?|masken?|masques?|m[aá]scaras?|gt|ground[ _-]?truths?|labels?|seg|segs|segmentations?|annotations?|annots?|"
-    "anno|ann"
+    "masks?|msks?|masken?|masques?|m[aá]scaras?|gt|ground[ _-]?truths?|labels?|seg|segs|segmentations?|annotations?|"
+    "annots?|anno|ann"
 )
 _MASK_ENDING = re.compile(rf"^(?P<stem>.+?)[ _.-]+(?:{_WORDS})$", re.IGNORECASE)
 _IMAGE_WORDS = "images?|img|photo|rgb|orig|original"
@@ -28,8 +28,10 @@ _IMAGE_ENDING = re.compile(rf"^(?P<stem>.+?)[ _.-]+(?:{_IMAGE_WORDS})$", re.IGNO
 _IMAGE_BEGINNING = re.compile(rf"^(?:{_IMAGE_WORDS})[ _.-]+(?P<stem>.+)$", re.IGNORECASE)
 _MASK_NUMBERED = re.compile(rf"^(?P<stem>.+?)(?P<between>[ _.-]+)(?:{_WORDS})[ _.-]?(?P<number>\d+)$", re.IGNORECASE)
 _MASK_BEGINNING = re.compile(rf"^(?:{_WORDS})[ _.-]+(?P<stem>.+)$", re.IGNORECASE)
-_DRAWN_OVER = re.compile(r"^(?P<stem>.+?)[ _.-]+(?:overlays?|vis|viz|visuali[sz]ations?)$", re.IGNORECASE)
-_OVERLAY_FOLDER = re.compile(r"^(?:overlays?|viz|.*visuali[sz]ations?)$", re.IGNORECASE)
+_DRAWN_OVER = re.compile(
+    r"^(?P<stem>.+?)[ _.-]+(?:overlays?|vis|viz|visuali[sz]ations?|heatmaps?|bbox|boxes|annotated)$", re.IGNORECASE
+)
+_OVERLAY_FOLDER = re.compile(r"^(?:overlays?|viz|heat[ _-]?maps?|.*visuali[sz]ations?)$", re.IGNORECASE)
 _KINDS = (
     "binary|pixel|label|gt|ground[ _-]?truth|seg|segmentation|semantic|instance|annotation|defect|human|machine|manual"
 )
@@ -41,11 +43,15 @@ _MASKS = (
 _IMAGES = "images?|imgs?|photos?|photographs?|pictures?|pics|(?:jpeg|png)[ _-]?images"
 _SPLITS = "train|training|val|valid|validation|test|testing"
 _LAST = rf"(?:[ _-](?P<last>{_SPLITS}))?"
-_MASK_FOLDER = re.compile(rf"^(?:(?:{_MASKS}){_LAST}|(?P<split>{_SPLITS})[ _-](?:lab|{_MASKS}))$", re.IGNORECASE)
+_VERSION = r"(?:[ _-]?\(?v?\d{1,2}\)?|[ _-](?:new|final|png))"
+_MASK_FOLDER = re.compile(
+    rf"^(?:(?:{_MASKS}){_LAST}|masks?{_VERSION}|(?P<split>{_SPLITS})[ _-](?:lab|{_MASKS}))$", re.IGNORECASE
+)
 _IMAGE_FOLDER = re.compile(rf"^(?:(?P<split>{_SPLITS})[ _-])?(?:{_IMAGES}){_LAST}$", re.IGNORECASE)
 _OTHER_MASKS = re.compile(r"object|instance|human", re.IGNORECASE)
 _SPLIT_FOLDER = re.compile(rf"^(?:{_SPLITS})$", re.IGNORECASE)
-_UNLABELLED = re.compile(r"^un[ _-]?label+ed$", re.I)
+_UNLABELLED = re.compile(rf"^un[ _-]?label+ed(?:[ _-]?(?:{_IMAGES}|data|new|more|\d+))*$", re.I)
+_AUGMENTED = re.compile(r"^(?P<stem>.+)\.rf\.[0-9A-Za-z]{8,}$")  # RoboFlow's changed copies of one photograph
 _LITTER = re.compile(
     r"^(?:\..*|thumbs\.db|desktop\.ini|__macosx|@eadir|#recycle|@recycle|\$recycle\.bin|system volume information|"
     r"thumbs|thumbnails?)$",
@@ -115,6 +121,21 @@ def is_of_other_masks(name: str) -> bool:
 def is_unlabelled(name: str) -> bool:
     """Tell whether a folder's name means that its images carry no label."""
     return bool(_UNLABELLED.match(name))
+
+
+def split_of(image: PurePosixPath) -> str | None:
+    """Return train or test by the folders of an image (validation counts as train), None where they say neither."""
+    for folder in image.parent.parts:
+        split = folder.lower() if _SPLIT_FOLDER.match(folder) else split_in(folder)
+        if split:
+            return "test" if split.startswith("test") else "train"
+    return None
+
+
+def photograph_of(stem: str) -> str | None:
+    """Return the photograph of which RoboFlow's name says that a file is a changed copy; None for another name."""
+    match = _AUGMENTED.match(stem)
+    return match["stem"] if match else None
 
 
 def is_structural(name: str) -> bool:

@@ -169,9 +169,9 @@ def _is_in_mask_folder(file: PurePosixPath, folders: set[PurePosixPath]) -> bool
 
 
 def _twin(folder: PurePosixPath, folders: set[PurePosixPath]) -> str | None:
-    # A class may be called `torn_label`: the ending counts only where the folder without it exists.
+    # A class may be called `torn_label`: the ending counts only where the folder without it exists, or lies around it.
     stem = without_mask_ending(folder.name)
-    return stem if stem and folder.with_name(stem) in folders else None
+    return stem if stem and (folder.with_name(stem) in folders or folder.parent.name == stem) else None
 
 
 def _is_within(short: list[str], long: list[str]) -> bool:

@@ -1,7 +1,7 @@
 """Any folder of photographs as it lies: class folders at any depth, masks beside them or in a tree of their own.
 
 What names mean stands in `names.py`; which file is whose mask in `pairing.py`; which folder is the class in
-`classes.py`. A data set that comes split (`train/`, `test/`) is taken as one and split anew.
+`classes.py`. Of a data set that comes split (`train/`, `test/`) each image says on which side it was.
 """
 
 from collections.abc import Iterator
@@ -13,7 +13,7 @@ from defectdistill.data.sources.folder.annotations import find_annotations
 from defectdistill.data.sources.folder.classes import find_classes
 from defectdistill.data.sources.folder.duplicates import find_duplicates
 from defectdistill.data.sources.folder.groups import read_groups
-from defectdistill.data.sources.folder.names import is_structural
+from defectdistill.data.sources.folder.names import is_structural, photograph_of, split_of
 from defectdistill.data.sources.folder.pairing import pair_masks
 from defectdistill.data.sources.folder.walk import find_images, leads_out
 
@@ -34,22 +34,23 @@ def samples(
         raise DataError(f"ingest.path: there is no folder {str(path)!r}; give the folder that holds the class folders")
     files, refused = find_images(root)
     masks, rejected = pair_masks(files)
-    if not any(masks.values()):
-        rejected += find_annotations(root, masks)
+    rejected += find_annotations(root, [i for i, mask in masks.items() if mask is None], not any(masks.values()))
     classes = find_classes(list(masks), class_level)
-    group_of: dict[PurePosixPath, str] = {}
+    group_of = {image: name for image in masks if (name := photograph_of(image.stem))}
     if groups is not None:
         if leads_out(root / groups, root):
             raise DataError(f"ingest.folder.groups: {groups!r} leads out of {root}; put the CSV file into that folder")
-        group_of, unknown = read_groups(root / groups, group_column, masks)
+        told, unknown = read_groups(root / groups, group_column, masks)
+        group_of |= told
         rejected += unknown
     rejected += find_duplicates(root, classes, masks)
     rejected += [Rejected(str(image), _why_outside(image)) for image in masks if image not in classes]
     left_out = {item.name for item in rejected}
     found = [
-        Sample(str(image), label, root / image, root / masks[image] if masks[image] else None, group_of.get(image))
+        Sample(name, label, root / image, mask and root / mask, group_of.get(image), split_of(image))
         for image, label in classes.items()
-        if str(image) not in left_out
+        if (name := str(image)) not in left_out
+        for mask in (masks[image],)
     ]
     yield from sorted([*found, *rejected, *refused], key=lambda item: item.name)
 

@@ -39,7 +39,7 @@ def read_runs(path: Path, classes: int) -> Runs:
         if not (identity.isdigit() and 1 <= int(identity) <= classes):
             raise DataError(f"{path.name}, line {number}: the class is {identity!r}; expected 1 to {classes}")
         of_image = runs[name]
-        if not row[PIXELS].strip():
+        if not (row[PIXELS] or "").strip():
             continue
         if int(identity) in of_image:
             raise DataError(f"{path.name}, line {number}: {name} has the class {identity} a second time")
