@@ -45,7 +45,10 @@ def test_it_listens_on_this_machine_alone_unless_told(started, capsys):
     assert not guard.only_loopback
     said = capsys.readouterr()
     assert f"open http://localhost:{port} in a browser" in said.out
-    assert "WARNING: on 0.0.0.0 everybody who can reach this machine can use the page" in said.err
+    assert (
+        "WARNING: on 0.0.0.0 everybody who can reach this machine, and any web site that one of them has open"
+        in said.err
+    )
 
 
 def test_the_command_s_own_defaults_are_these(monkeypatch):
