@@ -60,5 +60,10 @@ def test_what_does_not_fit_is_named(folder):
     assert load(folder, weights=checkpoint.content_hash(folder / "student")).threshold == 0.5
     with pytest.raises(ValueError, match="expected a confidence between 0 and 1"):
         load(folder, threshold=1.5)
+    for temperature, threshold in (("1", 0.5), (None, 0.5), (True, 0.5), (1.0, "a"), (1.0, False)):
+        with pytest.raises(ValueError, match="expected a number above 0, and a confidence between 0 and 1 or null"):
+            load(folder, temperature, threshold)
+    with pytest.raises(ValueError, match=r"found for other weights \(5…\)"):
+        load(folder, weights=5)
     with pytest.raises(ValueError, match="expected a finite number above 0"):
         load(folder, temperature=0)

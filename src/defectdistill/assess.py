@@ -29,6 +29,11 @@ class Assessment:
     uncertain: np.ndarray
 
 
+def is_number(value: object) -> bool:
+    """Tell whether a value out of a JSON file is a number; true and false are none."""
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
 class Assessor:
     """A predictor with the `threshold` on its calibrated confidence below which a person is asked.
 
@@ -55,12 +60,17 @@ class Assessor:
                 f"{calibration} has no temperature and threshold for {model!r}: restore it with `dvc checkout`, or "
                 "run `dvc repro evaluate`"
             )
+        if not is_number(chosen["temperature"]) or not (chosen["threshold"] is None or is_number(chosen["threshold"])):
+            raise ValueError(
+                f"{calibration} says of {model!r} temperature = {chosen['temperature']!r}, threshold = "
+                f"{chosen['threshold']!r}: expected a number above 0, and a confidence between 0 and 1 or null"
+            )
         predictor, weights = Predictor.load(folder, batch_size, chosen["temperature"]), content_hash(Path(folder))
         if chosen.get("weights", weights) != weights:
             raise ValueError(
-                f"what {calibration} says of {model!r} was found for other weights ({chosen['weights'][:12]}…) than "
-                f"those in {folder} ({weights[:12]}…): run `dvc repro evaluate`, or name the file that belongs to them "
-                "(--calibration)"
+                f"what {calibration} says of {model!r} was found for other weights ({str(chosen['weights'])[:12]}…) "
+                f"than those in {folder} ({weights[:12]}…): run `dvc repro evaluate`, or name the file that belongs to "
+                "them (--calibration)"
             )
         return cls(predictor, chosen["threshold"])
 

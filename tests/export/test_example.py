@@ -51,3 +51,22 @@ def test_colour_of_sixteen_bits_that_uses_twelve_is_refused(answer, tmp_path, ca
     cv2.imwrite(str(tmp_path / f"full{kind}"), deep * 200)
     answer(tmp_path / f"full{kind}")
     assert capsys.readouterr().out.endswith(f"full{kind}: a 0.900\n")
+
+
+def test_several_pages_are_refused_and_a_damaged_file_costs_itself_alone(answer, tmp_path, capsys, monkeypatch):
+    Image.new("RGB", (4, 4)).save(tmp_path / "pages.tif", save_all=True, append_images=[Image.new("RGB", (4, 4))])
+    with pytest.raises(SystemExit, match=r"pages\.tif: 2 pages or frames"):
+        answer(tmp_path / "pages.tif")
+    Image.effect_noise((64, 64), 50).save(tmp_path / "cut.jpg")
+    whole = (tmp_path / "cut.jpg").read_bytes()
+    (tmp_path / "cut.jpg").write_bytes(whole[: len(whole) // 2])
+    Image.new("RGB", (4, 4)).save(tmp_path / "photograph.png")
+    monkeypatch.setattr(
+        example.sys,
+        "argv",
+        ["example.py", "student.onnx", *map(str, (tmp_path / "cut.jpg", tmp_path / "photograph.png"))],
+    )
+    example.main()
+    said = capsys.readouterr()
+    assert "cut.jpg: damaged, not classified" in said.err
+    assert said.out.endswith("photograph.png: a 0.900\n")

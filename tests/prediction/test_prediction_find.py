@@ -127,3 +127,14 @@ def test_masks_beside_their_photographs_are_passed_over_and_counted():
     assert not {"in/one_mask.png", "in/mask_two.png"} & {*found}
     assert passed_over == {MASKS: 2}
     assert names("in/one_mask.png") == ["in/one_mask.png"], "what is named is tried"
+
+
+def test_no_folder_is_too_deep():
+    folders = ["deep" + "/a" * depth for depth in range(1100)]
+    for folder in folders:
+        os.mkdir(folder)
+    photograph(Path("deep/z.png"), 0)
+    assert names("deep") == ["deep/z.png"]
+    (Path("deep") / "z.png").unlink()
+    for folder in reversed(folders):  # what clears up after the tests calls itself
+        os.rmdir(folder)

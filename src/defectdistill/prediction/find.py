@@ -74,13 +74,29 @@ def find(
 def _in_folder(
     folder: Path, place: str, root: Path, elsewhere: set[str], passed_over: Counter | None
 ) -> Iterator[Found | Rejected]:
-    try:
-        files, subfolders = _listed(folder)
-    except OSError as error:
-        yield Rejected(
-            shown(f"{folder.as_posix()}/"), f"the folder cannot be opened ({error.strerror}); check its rights"
-        )
-        return
+    waiting = [(folder, place)]
+    while waiting:
+        folder, place = waiting.pop()
+        try:
+            files, subfolders = _listed(folder)
+        except OSError as error:
+            yield Rejected(
+                shown(f"{folder.as_posix()}/"), f"the folder cannot be opened ({error.strerror}); check its rights"
+            )
+            continue
+        yield from _of_one_folder(folder, place, root, files, elsewhere, passed_over)
+        inner = [(folder / name, os.path.join(place, name)) for name in subfolders if not is_litter(name)]
+        waiting += [(path, place) for path, place in reversed(inner) if place not in elsewhere]
+
+
+def _of_one_folder(
+    folder: Path,
+    place: str,
+    root: Path,
+    files: Sequence[tuple[str, bool]],
+    elsewhere: set[str],
+    passed_over: Counter | None,
+) -> Iterator[Found | Rejected]:
     masks = _masks_among([name for name, _ in files])
     for name, is_link_to_folder in files:
         kind = os.path.splitext(name)[1].lower()
@@ -94,10 +110,6 @@ def _in_folder(
         elif passed_over is not None:
             named = _is_kind(kind) and (kind in passed_over or len(passed_over) < MOST_KINDS)
             passed_over[kind if named else OTHER_KINDS] += 1
-    for name in subfolders:
-        inner = os.path.join(place, name)
-        if not is_litter(name) and inner not in elsewhere:
-            yield from _in_folder(folder / name, inner, root, elsewhere, passed_over)
 
 
 def _masks_among(names: Sequence[str]) -> set[str]:
