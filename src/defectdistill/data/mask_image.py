@@ -101,7 +101,7 @@ def seems_mask(image: np.ndarray) -> bool:
     black, brightest = brightness <= SOFT, brightness >= brightness.max() - SOFT
     if not black.any() or brightness.max() <= 4 * SOFT or (brightness - seen.min(axis=2)).max() > SOFT:
         return False
-    return bool((black | brightest).mean() >= OF_TWO_LEVELS and 2 * brightest.sum() >= (~black).sum())
+    return bool((black | brightest).mean() >= OF_TWO_LEVELS and 4 * brightest.sum() >= (~black).sum())
 
 
 def small(image: np.ndarray) -> np.ndarray:
