@@ -193,8 +193,10 @@ def test_masks_with_soft_edges_that_are_named_after_a_photograph_are_none(tmp_pa
     assert len(index) == 3
     assert "is nearly all black or white, a mask and no photograph" in rejected[name]
     assert summary["masks_left_out"] == 1
-    for other in ("a/against the light.png", "a/12.png"):  # 12 is another photograph than 1
-        assert not ingest([*photographs, replace(drawn, name=other)], tmp_path, max_pixels=10**5)[2]
+    by_itself = [replace(drawn, name=other) for other in ("a/against the light.png", "a/12.png")]  # 12 is not 1
+    by_itself += [replace(drawn, name="b/1.png", label="b"), replace(drawn, mask=mask(200, 300))]
+    for other in by_itself:
+        assert not ingest([*photographs, other], tmp_path, max_pixels=10**5)[2], other.name
 
 
 def test_a_mask_of_another_size_is_kept_if_its_shape_is_that_of_the_photograph(tmp_path):

@@ -1,6 +1,6 @@
 """Finds masks among photographs, where their names and folders do not tell: by what they show."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import PurePosixPath
 from typing import Any
 
@@ -15,9 +15,10 @@ Row = Mapping[str, Any]
 def without_masks(rows: Sequence[Row], rejected: Sequence[Rejected]) -> tuple[list[Row], list[Rejected]]:
     """Return the rows that are photographs, and the rejected with those that look like masks, where others do not.
 
-    `rows` have `name`, `width`, `height` and `label`, `colours`, counted up to one more than `MASK_COLOURS`, and
-    `seems`, as `mask_image.seems_mask`. A mask has 2 to `MASK_COLOURS` colours; or it seems to be one, and its name is
-    that of a photograph of its size, or begins with it (`x.png` in another folder, `xMask.png`).
+    `rows` have `name`, `label`, `mask` (None without one), `width`, `height`, `colours`, counted up to one more than
+    `MASK_COLOURS`, and `seems`, as `mask_image.seems_mask`. A mask has 2 to `MASK_COLOURS` colours; or it seems to be
+    one and has none, and its name is that of a photograph of its class and size, or begins with it (`x.png` in another
+    folder, `xMask.png`).
     """
     few = [1 < row["colours"] <= MASK_COLOURS for row in rows]  # what is blank is no mask
     if all(row["colours"] <= MASK_COLOURS for row in rows):
@@ -25,7 +26,7 @@ def without_masks(rows: Sequence[Row], rejected: Sequence[Rejected]) -> tuple[li
     others = _stems(row for row, drawn in zip(rows, few, strict=True) if not (drawn or row["seems"]))
     photographs, named = [], []
     for row, drawn in zip(rows, few, strict=True):
-        owned = (drawn or row["seems"]) and _begins(row, others)
+        owned = (drawn or (row["seems"] and row["mask"] is None)) and _begins(row, others)
         if not (drawn or owned):
             photographs.append(row)
             continue
@@ -38,15 +39,20 @@ def without_masks(rows: Sequence[Row], rejected: Sequence[Rejected]) -> tuple[li
     return photographs, [*rejected, *named]
 
 
-def _stems(rows: Collection[Row]) -> dict[tuple[int, int], set[str]]:
-    """Return by size the names of photographs, without folder and ending."""
-    stems: dict[tuple[int, int], set[str]] = {}
+def _kind(row: Row) -> tuple:
+    """Return what a mask and its photograph have in common: numbers begin anew in the folder of each class."""
+    return row["label"], row["width"], row["height"]
+
+
+def _stems(rows: Iterable[Row]) -> dict[tuple, set[str]]:
+    """Return by their kind the names of photographs, without folder and ending."""
+    stems: dict[tuple, set[str]] = {}
     for row in rows:
-        stems.setdefault((row["width"], row["height"]), set()).add(PurePosixPath(row["name"]).stem)
+        stems.setdefault(_kind(row), set()).add(PurePosixPath(row["name"]).stem)
     return stems
 
 
-def _begins(row: Row, stems: Mapping[tuple[int, int], set[str]]) -> bool:
-    """Tell whether a row has the name of a photograph of its size, or one that begins so and goes on with no digit."""
-    own, known = PurePosixPath(row["name"]).stem, stems.get((row["width"], row["height"]), set())
+def _begins(row: Row, stems: Mapping[tuple, set[str]]) -> bool:
+    """Tell whether a row has the name of a photograph of its kind, or one that begins so and goes on with no digit."""
+    own, known = PurePosixPath(row["name"]).stem, stems.get(_kind(row), set())
     return any(own[:end] in known for end in range(len(own), 0, -1) if not own[end : end + 1].isdigit())
