@@ -102,12 +102,12 @@ class Classifier(ModelJson):
     @field_validator("classes")
     @classmethod
     def are_different(cls, classes: list[str]) -> list[str]:
-        """A class has one name, a name one class; and it is the name of a folder, which can be printed."""
+        """A class has one name, a name one class; and a name can be printed."""
         if len(set(classes)) < len(classes):
             raise ValueError("a class stands there twice")
         for name in classes:
-            if name in (".", "..") or not name.isprintable() or {*name} & {*"/\\"}:
-                raise ValueError(f"the class {name!r} cannot be the name of a folder")
+            if not name.isprintable():
+                raise ValueError(f"the class {name!r} holds what cannot be printed")
         return classes
 
 

@@ -160,6 +160,14 @@ def test_names_are_shortened_by_what_a_file_system_counts(collection, tmp_path):
         class_folder(crab * 51, CLASSES)
 
 
+@pytest.mark.parametrize("label", ["../../outside", "/tmp/outside", "..", "a\\b"])
+def test_a_class_of_somebody_s_model_leads_nowhere_else(tmp_path, label):
+    collection = Collection(tmp_path / "collected", [label, "dent"])
+    with pytest.raises(ValueError, match="cannot be the name of a folder"):
+        collection.keep(data_of(1), "a.png", label)
+    assert not any(tmp_path.rglob("*.png"))
+
+
 @pytest.mark.parametrize(
     "label",
     ["", "  ", "a/b", "..", ".hidden", "masks", "Images", "test", "unlabeled", "rust_mask", "x" * 81, "a\nb", "nul"],

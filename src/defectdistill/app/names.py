@@ -94,6 +94,10 @@ def class_folder(label: str, known: Iterable[str]) -> str:
     wanted = unicodedata.normalize("NFC", label).strip()
     for name in known:
         if unicodedata.normalize("NFC", name).casefold() == wanted.casefold():
+            if name in (".", "..") or {*name} & {*"/\\"}:  # of somebody's model: such a name leads elsewhere
+                raise ValueError(
+                    f"{label!r} cannot be the name of a folder: the model calls a class so; correct it there"
+                )
             return name
     if not wanted:
         raise ValueError("say which class it is")

@@ -155,7 +155,8 @@ def finished_runs(client: Any, experiment: str, tags: Mapping[str, str] = Mappin
     query = " and ".join([*wanted, "attributes.status = 'FINISHED'"])
     folder, token = found.experiment_id, None
     while True:
-        page = client.search_runs([folder], query, "ACTIVE_ONLY", RUNS_AT_ONCE, ["attributes.start_time"], token)
+        order = ["attributes.start_time"]
+        page = client.search_runs([folder], query, max_results=RUNS_AT_ONCE, order_by=order, page_token=token)
         yield from page
         token = page.token
         if not token:
