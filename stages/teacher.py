@@ -41,7 +41,7 @@ def train(params: Params, work: Work) -> None:
         if is_main_process():
             checkpoint.save(MODEL, teaching.network.state_dict(), teaching.config)
             if teaching.channels:
-                segmenter = Segmenter(teaching.network, teaching.channels, teaching.normal)
+                segmenter = Segmenter(teaching.network, teaching.channels, teaching.config.get("normal", ()))
                 mask_sheet(segmenter, VAL, METRICS / "masks.png", data["synthetic"])
                 warn_of_little_to_teach(history, labels_of(VAL))
             run.log_lineage(data, [MODEL])

@@ -12,8 +12,8 @@ LARGEST_WIDTH = 512  # of a teacher: 1.7 billion parameters, 7 GB
 LARGEST_SIDE = 4096  # pixels that a photograph is enlarged to, at most
 MOST_NAMES = 10_000
 
-Names = Annotated[list[Annotated[str, Field(min_length=1, max_length=255)]], Field(min_length=1, max_length=MOST_NAMES)]
-NoneOrNames = Annotated[list[Annotated[str, Field(min_length=1, max_length=255)]], Field(max_length=MOST_NAMES)]
+Label = Annotated[str, Field(min_length=1, max_length=255)]
+Names = Annotated[list[Label], Field(min_length=1, max_length=MOST_NAMES)]
 Name = Annotated[str, Field(min_length=1, max_length=100)]
 Width = Annotated[int, Field(ge=1, le=LARGEST_WIDTH)]
 
@@ -117,7 +117,7 @@ class UNet3Plus(ModelJson):
     key, kind, example = "unet3plus", "teacher", "models/teacher"
     unet3plus: UNet3PlusPart
     channels: Names
-    normal: NoneOrNames = []
+    normal: Annotated[list[Label], Field(max_length=MOST_NAMES)] = []
     preprocessing: Preprocessing
 
     @model_validator(mode="after")

@@ -400,6 +400,8 @@ def test_masks_that_look_inverted_are_said_to_be(tmp_path):
     drawn = iter(range(100))
     one = run(tmp_path / "c", lambda label, area: binary(label, area if next(drawn) != 3 else ~area))
     assert "1 of 20 masks, that of dent/03.png for one, mark the whole border" in marks_message(one)
+    white = {"nearly_all": 18, "given": 20, "in_part": 20, "hollow": ["dent/03.png"]}
+    assert "18 of 20 masks mark nearly the whole photograph" in marks_message(one | {"masks": one["masks"] | white})
 
 
 def test_masks_too_dark_to_be_read_are_said_to_teach_nothing(tmp_path):

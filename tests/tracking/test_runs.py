@@ -14,7 +14,7 @@ from defectdistill.models.students import classifier_config
 from defectdistill.tracking.git_state import git_state
 from defectdistill.tracking.runs import experiment_run, log_results, log_row, stage_run
 from defectdistill.tracking.sender import send_left
-from defectdistill.tracking.store import tracking_uri
+from defectdistill.tracking.store import STAGES, connect, reader, tracking_uri
 
 
 def test_runs_end_in_the_store_at_the_root_with_their_artifacts(store):
@@ -237,3 +237,16 @@ def test_the_same_training_of_a_table_is_one_run_however_often_the_table_is_made
     found = sorted((run.data.params["student.seed"], run.data.metrics["test/accuracy"]) for run in all_runs(store))
     assert found == [("0", 0.5), ("0", 0.5), ("0", 0.75), ("1", 0.5)]
     assert {run.info.run_name for run in all_runs(store)} == {"ablation: mse"}
+
+
+def test_a_database_keeps_its_artifacts_at_the_root_not_in_the_copy_of_an_experiment(store, monkeypatch):
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite+pysqlite:///{store}/team.db")  # as postgresql:// would be
+    found = connect().get_experiment_by_name(STAGES)
+    assert found.artifact_location.startswith((store / "mlartifacts").as_uri())
+
+
+def test_an_sqlite_store_may_have_options(store, monkeypatch):
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{store}/mine.db?timeout=30")
+    connect()
+    reader()
+    assert [path.name for path in store.glob("mine.db*") if "-" not in path.name] == ["mine.db"]

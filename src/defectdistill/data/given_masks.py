@@ -164,7 +164,7 @@ def marks_message(summary: Mapping[str, Any]) -> str:
             "but a part within: if that part is the defect, they are inverted; invert the files, and look at the "
             "contact sheet"
         )
-    elif masks["given"] and 2 * masks["nearly_all"] > masks["given"]:
+    if 2 * len(hollow) <= masks["in_part"] and 2 * masks["nearly_all"] > masks["given"]:
         lines.append(
             f"WARNING: {masks['nearly_all']} of {masks['given']} masks mark nearly the whole photograph: if what they "
             "leave out is the defect, they are inverted, or their background is not black; look at the contact sheet"

@@ -57,9 +57,10 @@ def prepare(
     object of that split, so that nobody learns from it); `near_duplicates.csv` as `Copies.table`; `empty_masks.csv`
     (name, label) as `GivenMasks.empty_on_defect`; `test/photographs.json`, whose `sha256` names the photographs and
     masks that any split is made of; `summary.json`, whose `sha256` names what is learned from, whose `marked` counts,
-    by split, the images whose mask shows a defect, and whose `label_set_aside` counts those of `unlabelled` that
-    `label_limit` took the label from; `learned.json`, of that what a training may read: one more test photograph leaves
-    it as it is. Raises `DataError` for settings or data that cannot be used.
+    by split, the images whose mask shows a defect, whose `label_set_aside` counts those of `unlabelled` that
+    `label_limit` took the label from, and `own_test_split` those that the set has for a test; `learned.json`, of that
+    what a training may read: one more test photograph leaves it as it is. Raises `DataError` for settings or data that
+    cannot be used.
     """
     rows = read_table(raw / "index.csv")
     labelled = [row for row in rows if row["label"]]

@@ -19,10 +19,10 @@ def batches_of(rows: int, batch_size: int, smallest: int) -> int:
 
 class TwoParts(Sampler):
     """Rows of `first` images and of `second` more behind them to train on: half of each batch is of the second part,
-    and never more than `most` rows.
+    or `most` rows, if that is less.
 
-    An epoch has `rows` rows, at most twice as many as the first part. Within an epoch no row of the first part comes
-    twice, and where that runs out, more are of the second, which is repeated where it is small.
+    An epoch has `rows` rows. Within it no row of the first part comes twice; the second is repeated where it is small,
+    and takes the place of the first where that has run out.
     """
 
     def __init__(self, first: int, second: int, batch_size: int, rows: int, most: int):

@@ -4,10 +4,9 @@ import sys
 import threading
 import time
 
-from defectdistill.addresses import without_password
 from defectdistill.tracking.delivery import Delivery, deliver_left
 from defectdistill.tracking.journal import Journal, waiting
-from defectdistill.tracking.store import connect, is_local, shown_uri, wait_longer
+from defectdistill.tracking.store import connect, first_line, is_local, shown_uri, wait_longer
 
 PATIENCE = 8.0  # seconds that a stage waits for a server, at its end (and at its start, where tracking is required)
 LOCAL_PATIENCE = 120.0  # the same for an SQLite file, which other experiments may be writing
@@ -105,11 +104,6 @@ class Sender(threading.Thread):
             f"MLflow at {shown_uri()} does not answer ({self.reason()}), and tracking.required is true: "
             "start the server, or set tracking.required: false; what was measured is kept"
         )
-
-
-def first_line(error: Exception) -> str:
-    """Return an error's message without what database libraries add to it, and without passwords."""
-    return without_password(str(error).split("\n")[0]) or type(error).__name__
 
 
 def send_left() -> tuple[int, list[str], int]:

@@ -55,6 +55,11 @@ def shown_uri() -> str:
     return without_password(tracking_uri())
 
 
+def first_line(error: Exception) -> str:
+    """Return an error's message without what database libraries add to it, and without passwords."""
+    return without_password(str(error).split("\n")[0]) or type(error).__name__
+
+
 def wait_longer() -> None:
     """Give the server a minute for an answer from here on, unless the user said how long it has."""
     if not _CHOSEN:
@@ -69,9 +74,8 @@ def first_call() -> Iterator[None]:
     try:
         yield
     except MlflowException as error:
-        message = without_password(str(error).split("\n")[0])
         raise ValueError(
-            f"the MLflow store at {shown_uri()} does not answer: {message}; start the server, or set "
+            f"the MLflow store at {shown_uri()} does not answer: {first_line(error)}; start the server, or set "
             "MLFLOW_TRACKING_URI to another"
         ) from error
 
@@ -85,8 +89,7 @@ def words_of_a_store(error: Exception) -> str | None:
 
     if not isinstance(error, MlflowException | RequestException):
         return None
-    message = without_password(str(error).split("\n")[0])
-    return f"the MLflow store at {shown_uri()} failed ({message}): see to it, and run the same command again"
+    return f"the MLflow store at {shown_uri()} failed ({first_line(error)}): see to it, and run the same command again"
 
 
 def for_good(error: Exception) -> bool:

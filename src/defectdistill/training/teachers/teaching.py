@@ -14,7 +14,7 @@ class Teaching:
     """A teacher about to be trained: the `task`, the `network` in it, its batches, and what tells the best epoch.
 
     `monitor` is the name of that score and 'min' or 'max'; `config` what `model.json` will hold; `channels` names what
-    a segmentation network marks, [] for another one, and `normal` those of classes without defects.
+    a segmentation network marks, [] for another one.
     """
 
     task: LightningModule
@@ -24,7 +24,6 @@ class Teaching:
     monitor: tuple[str, str]
     config: dict[str, Any]
     channels: list[str] = field(default_factory=list)
-    normal: list[str] = field(default_factory=list)
 
 
 def warn_of_the_unseen(data: dict[str, Any]) -> None:

@@ -25,5 +25,4 @@ def teaching(settings: dict[str, Any], data: dict[str, Any], train: Path, val: P
         ("val_soft_dice", "max"),
         unet3plus_config(settings["encoder"], settings["width"], channels, data["size"], data["resize"], normal),
         channels,
-        normal,
     )

@@ -1,4 +1,5 @@
 import os
+from pathlib import Path
 
 import pytest
 
@@ -380,3 +381,16 @@ def test_the_split_that_a_set_comes_with_is_told(tree):
         "train/a/1.png": "train", "valid/b/2.png": "train", "Test/a/3.png": "test", "test_images/b/4.png": "test",
         "a/5.png": None,
     }  # fmt: skip
+
+
+def test_a_file_that_may_not_be_read_ends_no_search_for_duplicates(tree, monkeypatch):
+    tree("a/1.png", "a/2.png", "b/3.png")
+    opened = Path.open
+
+    def refused(path, *arguments, **keywords):
+        if path.name == "2.png":
+            raise PermissionError(13, "Permission denied", str(path))
+        return opened(path, *arguments, **keywords)
+
+    monkeypatch.setattr(Path, "open", refused)
+    assert set(tree()[0]) == {"a/1.png", "a/2.png", "b/3.png"}, "left to ingest, which names the reason"

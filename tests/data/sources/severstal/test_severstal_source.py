@@ -86,6 +86,15 @@ def test_both_layouts_give_labels_and_masks(tmp_path, layout):
     assert set(np.unique(mask_of(found[1]))) == {0, 1 + names.index("patches")}
 
 
+def test_a_row_without_its_last_comma_has_no_defect(tmp_path):
+    root = write(tmp_path, JOINED)
+    expected = [sample.label for sample in read(root, good=True)]
+    lines = (root / "train.csv").read_text().splitlines()
+    assert any(line.endswith(",") for line in lines)
+    (root / "train.csv").write_text("\n".join(line.rstrip(",") for line in lines) + "\n")
+    assert [sample.label for sample in read(root, good=True)] == expected
+
+
 def test_images_without_a_defect_can_be_a_class(tmp_path):
     found = read(write(tmp_path, JOINED), good=True)
     (good,) = [sample for sample in found if sample.label == "good"]

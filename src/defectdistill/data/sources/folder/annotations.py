@@ -2,7 +2,7 @@
 
 import os
 import re
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path, PurePosixPath
 
 from defectdistill.data.sample import Rejected
@@ -16,20 +16,21 @@ _SIGNS = {
 }
 
 
-def find_annotations(root: Path, images: Collection[PurePosixPath], all_of_them: bool) -> Iterator[Rejected]:
-    """Yield the files under `root` that hold annotations of `images`, those without a mask: somebody marked the
-    defects, and all would go on without.
+def find_annotations(root: Path, masks: Mapping[PurePosixPath, PurePosixPath | None]) -> Iterator[Rejected]:
+    """Yield the files under `root` that hold annotations of images without a mask (None in `masks`): somebody marked
+    the defects, and all would go on without.
 
-    JSON and XML are known by what they say, text files by their first line. Where these are not `all_of_them`, and
-    always for text files, an image has to have their name.
+    JSON and XML are known by what they say, text files by their first line. For text files, and where any image has a
+    mask, an image without one has to have their name.
     """
-    stems = {stem for image in images for stem in (image.stem, image.name)}
+    stems = {stem for image, mask in masks.items() if mask is None for stem in (image.stem, image.name)}
+    named = {".txt"} if not any(masks.values()) else {*_SIGNS}
     for folder, subfolders, names in os.walk(root):
         subfolders[:] = sorted(name for name in subfolders if not is_litter(name))
         for name in sorted(names):
             file = Path(folder, name)
             kind = file.suffix.lower()
-            if kind not in _SIGNS or is_litter(name) or not (file.stem in stems or (all_of_them and kind != ".txt")):
+            if kind not in _SIGNS or is_litter(name) or (kind in named and file.stem not in stems):
                 continue
             if _holds(file, kind):
                 said = f"an annotation as {kind[1:].upper()}, which is not read; export masks (docs/your_own_data.md)"

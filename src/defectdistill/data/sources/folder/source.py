@@ -34,7 +34,7 @@ def samples(
         raise DataError(f"ingest.path: there is no folder {str(path)!r}; give the folder that holds the class folders")
     files, refused = find_images(root)
     masks, rejected = pair_masks(files)
-    rejected += find_annotations(root, [i for i, mask in masks.items() if mask is None], not any(masks.values()))
+    rejected += find_annotations(root, masks)
     classes = find_classes(list(masks), class_level)
     group_of = {image: name for image in masks if (name := photograph_of(image.stem))}
     if groups is not None:
