@@ -138,3 +138,14 @@ def test_no_folder_is_too_deep():
     (Path("deep") / "z.png").unlink()
     for folder in reversed(folders):  # what clears up after the tests calls itself
         os.rmdir(folder)
+
+
+def test_of_two_files_of_one_stem_the_less_photographic_kind_is_the_mask_as_for_ingest():
+    for name in ("x.jpg", "x.png", "y.png", "z.bmp", "z.PNG"):
+        photograph(Path("pairs", name), 0)
+    Path("pairs/phone.heic").write_bytes(b"x")
+    photograph(Path("pairs/phone.png"), 0)
+    passed_over = Counter()
+    found = ["phone.heic", "phone.png", "x.jpg", "y.png", "z.bmp"]
+    assert names("pairs", passed_over=passed_over) == [f"pairs/{name}" for name in found]
+    assert passed_over == {MASKS: 2}

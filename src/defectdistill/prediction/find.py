@@ -14,6 +14,7 @@ from defectdistill.data.sample import Rejected
 from defectdistill.data.sources.folder.names import (
     ARCHIVES,
     MASK_RANK,
+    UNREADABLE,
     composed,
     is_litter,
     shown,
@@ -55,7 +56,7 @@ def find(
     twice is yielded once, at the place of the path that names it. A file that is given is tried whatever its name; in
     folders, only names like those of images are. Hidden files are passed over, and the folders `leave_out`; other
     files too, and are counted in `passed_over` {ending: number}, those with an ending that is no kind of file together,
-    and as `masks` those that are named as masks of a photograph beside them (`x_mask.png`).
+    and as `masks` those that are named as masks of a photograph beside them (`x_mask.png`, `x.png` beside `x.jpg`).
     Links in a folder that lead out of it, to folders or nowhere are refused; a path that is given may be a link.
     """
     places = [os.path.realpath(path) for path in paths]
@@ -113,11 +114,27 @@ def _of_one_folder(
 
 
 def _masks_among(names: Sequence[str]) -> set[str]:
-    """Return the files of a folder that are named as the mask of another image there."""
+    """Return the files of a folder that are named as the mask of another image there, as for `ingest`: by a word, or
+    by sharing the stem of a file whose kind is the more photographic one, and can be read: a PNG beside a HEIC is the
+    photograph, exported.
+    """
     images = [name for name in names if os.path.splitext(name)[1].lower() in MASK_RANK]
     places = {PurePosixPath(composed(os.path.splitext(name)[0])) for name in images}
     places |= {PurePosixPath(without_image_word(place.name)) for place in places}
-    return {name for name in images if PurePosixPath(stem_of_mask(PurePosixPath(name), places) or "") in places}
+    lowest: dict[str, int] = {}  # stem: rank of its most photographic file
+    for name in images:
+        stem, kind = os.path.splitext(name)
+        if kind.lower() not in UNREADABLE:
+            rank = MASK_RANK[kind.lower()]
+            lowest[composed(stem)] = min(rank, lowest.get(composed(stem), rank))
+
+    def is_mask(name: str) -> bool:
+        stem, kind = os.path.splitext(name)
+        if MASK_RANK[kind.lower()] > lowest.get(composed(stem), MASK_RANK[kind.lower()]):
+            return True
+        return PurePosixPath(stem_of_mask(PurePosixPath(name), places) or "") in places
+
+    return {name for name in images if is_mask(name)}
 
 
 def _is_kind(ending: str) -> bool:

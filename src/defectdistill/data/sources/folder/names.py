@@ -7,9 +7,9 @@ from pathlib import PurePosixPath
 # The first kinds are what cameras write, the last ones are what masks are saved as: of two files that share a stem,
 # the one with the higher rank is the mask. Phone and raw formats stand here so that they are refused with a reason.
 CAMERA_RAW = (".cr2", ".cr3", ".nef", ".arw", ".dng", ".raf", ".orf", ".rw2", ".pef", ".srw", ".x3f")
-_UNREADABLE = (".heic", ".heif", ".hif", ".avif", ".jxl", ".tga", ".psd", ".exr", ".mpo", *CAMERA_RAW)
+UNREADABLE = (".heic", ".heif", ".hif", ".avif", ".jxl", ".tga", ".psd", ".exr", ".mpo", *CAMERA_RAW)
 _RANKS = (
-    (*(".jpg", ".jpeg", ".jpe", ".jfif", ".webp"), *_UNREADABLE),
+    (*(".jpg", ".jpeg", ".jpe", ".jfif", ".webp"), *UNREADABLE),
     (".bmp", ".tif", ".tiff", ".jp2"),
     (".png", ".ppm"),
     (".gif", ".pgm", ".pbm"),
