@@ -41,7 +41,10 @@ def siblings(tmp_path):
     set_params(folder / RKD.parent, small | of_tiles)
     replace(
         folder / FITNETS,
-        ("[baseline, soft_targets, experiment_one, experiment_two, no_matrix]", "[experiment_one]"),
+        (
+            "[baseline, soft_targets, soft_targets_longer, experiment_one, experiment_two, no_matrix]",
+            "[experiment_one]",
+        ),
         ("[0, 1]", "[3]"),
     )
     replace(

@@ -14,92 +14,95 @@ import torch
 
 from defectdistill.distillation.structural_similarity import C1, C2, window_matrices
 
-BLOCK_BYTES = 4 * 2**20  # of one map in fp32; measured on processors with 1 MB of L2 cache a core
+BLOCK_BYTES = 4 * 2**20  # of one map in fp32; measured on processors with 1 and 2 MB of L2 cache a core
 SHORTEST = 1e-8  # length of a channel vector that is divided by
 
 
 def block_loss(
-    student: torch.Tensor, teacher: torch.Tensor, beta: float, gamma: float, terms: tuple[str, ...]
+    student: torch.Tensor, teacher: torch.Tensor, images: int, beta: float, gamma: float, terms: tuple[str, ...]
 ) -> tuple[dict[str, torch.Tensor], torch.Tensor]:
-    """Return the raw terms with their `total`, and the total's gradient for `student`; all maps (N, H, W, C), fp32."""
-    images, height, width, channels = student.shape
-    low, high = (extreme.view(-1, 1, 1, 1) for extreme in (teacher.flatten(1).amin(1), teacher.flatten(1).amax(1)))
+    """Return a block's part of the raw terms with their `total`, and the total's gradient for `student`.
+
+    Both maps are (N, H, W, C); computed in fp32 at least. The terms are means over a batch of `images`, to which the
+    parts of its blocks add up.
+    """
+    block, height, width, channels = student.shape
     # One buffer, so that two matrix products blur all four.
-    stacked = student.new_empty((4, images, height, width, channels))
+    stacked = torch.empty(
+        (4, *student.shape), dtype=torch.promote_types(student.dtype, torch.float32), device=student.device
+    )
     x, y, p, q = stacked.unbind()
-    torch.sub(student, low, out=x)
-    torch.sub(teacher, low, out=y)
+    x.copy_(student)
+    y.copy_(teacher)
+    low, high = (extreme.view(-1, 1, 1, 1) for extreme in (y.flatten(1).amin(1), y.flatten(1).amax(1)))
     values: dict[str, torch.Tensor] = {}
-    of_x = student.new_zeros((images, height, width, 1))  # what x and y are multiplied by in the gradient
+    of_x = x.new_zeros((block, height, width, 1))  # what x and y are multiplied by in the gradient
     of_y, constant = torch.zeros_like(of_x), torch.zeros_like(of_x)
+    pixels = images * height * width
+    # The first two terms before the shift; p and q are free as yet.
     if "mse" in terms:
-        torch.sub(student, teacher, out=q)  # free as yet
-        values["mse"] = q.view(-1).dot(q.view(-1)) / student.numel()
-        of_x += 2 / student.numel()
-        of_y -= 2 / student.numel()
+        torch.sub(x, y, out=q)
+        values["mse"] = q.view(-1).dot(q.view(-1)) / (pixels * channels)
+        of_x += 2 / (pixels * channels)
+        of_y -= 2 / (pixels * channels)
     if "cosine" in terms:
-        own, other = (torch.linalg.vector_norm(s, dim=3, keepdim=True).clamp_(SHORTEST) for s in (student, teacher))
+        own, other = (torch.linalg.vector_norm(z, dim=3, keepdim=True).clamp_(SHORTEST) for z in (x, y))
         lengths = own * other
-        cosine = (torch.linalg.vecdot(student, teacher).unsqueeze(3) / lengths).clamp_(-1, 1)  # rounding may leave it
-        values["cosine"] = 1.0 - cosine.mean()
-        to_teacher, to_student = -beta / (cosine.numel() * lengths), beta / cosine.numel() * cosine / own**2
+        cosine = (torch.mul(x, y, out=p).sum(dim=3, keepdim=True) / lengths).clamp_(-1, 1)  # rounding may leave it
+        values["cosine"] = (1.0 - cosine).sum() / pixels
+        to_teacher, to_student = -beta / (pixels * lengths), beta / pixels * cosine / own**2
         of_x += to_student
         of_y += to_teacher
         constant += low * (to_student + to_teacher)
+    x.sub_(low)
+    y.sub_(low)
     if "ssim" in terms:
         torch.mul(x, y, out=p)
         torch.mul(x, x, out=q)
         q.addcmul_(y, y)
-        value, of_mean, of_product, of_square = structure(stacked, (high - low).clamp_min(1e-6))
-        values["ssim"] = 1.0 - value
-        gradient = of_square.mul_(-2 * gamma).add_(of_x).mul_(x)
-        gradient.addcmul_(of_product.mul_(-gamma).add_(of_y), y).add_(of_mean, alpha=-gamma).add_(constant)
+        values["ssim"], of_mean, of_product, of_square = structure(stacked, (high - low).clamp_min(1e-6), images, gamma)
+        gradient = torch.addcmul(constant, of_square.add_(of_x), x)
+        gradient.addcmul_(of_product.add_(of_y), y).add_(of_mean)
     else:
         gradient = x.mul_(of_x).addcmul_(y, of_y).add_(constant)
     weights = {"mse": 1.0, "cosine": beta, "ssim": gamma}
     return values | {"total": sum(weights[name] * value for name, value in values.items())}, gradient
 
 
-def structure(stacked: torch.Tensor, span: torch.Tensor) -> tuple[torch.Tensor, ...]:
-    """Return SSIM of x and y in [0, span], and its gradients for x (p and q fixed), p and q, (N, H, W, C) each.
+def structure(stacked: torch.Tensor, span: torch.Tensor, images: int, gamma: float) -> tuple[torch.Tensor, ...]:
+    """Return a block's part of 1 − SSIM of x and y in [0, span], and what makes the gradient of γ·(1 − SSIM) for x.
 
-    `stacked` is (4, N, H, W, C): x, y, p = x·y, q = x² + y².
+    `stacked` is (4, N, H, W, C): x, y, p = x·y, q = x² + y². That gradient is a + b·y + c·x; a, b and c follow the
+    value, (N, H, W, C) each.
     """
-    _, images, height, width, channels = stacked.shape
+    _, block, height, width, channels = stacked.shape
     down, across = window_matrices(height, width, stacked)
-    rows = down @ stacked.view(4 * images, height, -1)  # (4·N, h, W·C)
+    rows = down @ stacked.view(4 * block, height, -1)  # (4·N, h, W·C)
     small = across @ rows.view(-1, width, channels)  # (4·N·h, w, C)
-    x, y, p, q = small.view(4, images, len(down), len(across), channels).unbind()
+    x, y, p, q = small.view(4, block, len(down), len(across), channels).unbind()
+    count = x[0].numel()  # of an image
     c1, c2 = C1 * span**2, C2 * span**2
-    product, squares = x * y, x * x + y * y
+    product, squares = x * y, (x * x).addcmul_(y, y)
     variances = q.sub_(squares)
-    known = variances >= 0  # elsewhere, and where the contrast leaves [−1, 1], rounding has taken all digits
-    luminance_below, structure_below = squares + c1, variances.clamp_min_(0).add_(c2)
-    luminance = (2 * product).add_(c1).div_(luminance_below)
-    contrast = p.sub_(product).mul_(2).add_(c2).div_(structure_below)
-    inside = contrast.abs() <= 1
+    # 1 or 0: elsewhere, and where the contrast leaves [−1, 1], rounding has taken all digits.
+    known = torch.ge(variances, 0, out=torch.empty_like(p))
+    luminance_below, structure_below = squares.add_(c1), variances.clamp_min_(0).add_(c2)
+    luminance = torch.add(c1, product, alpha=2).div_(luminance_below)
+    contrast = torch.add(c2, p.sub_(product), alpha=2).div_(structure_below)
+    inside = contrast.abs().le_(1)
     contrast.clamp_(-1, 1)
-    similarity = luminance * contrast
+    value = block / images - luminance.view(-1).dot(contrast.view(-1)) / (images * count)
     back = torch.empty_like(small).view(4, *x.shape)[:3]
     of_mean, of_product, of_square = back.unbind()
-    count = similarity.numel()
-    torch.div(luminance, structure_below, out=of_product)
-    of_product.mul_(2 / count).mul_(inside)
-    torch.div(similarity, structure_below, out=of_square)
-    of_square.div_(-count).mul_(inside.logical_and_(known))
+    torch.div(luminance, structure_below, out=of_product).mul_(inside)
+    torch.mul(of_product, contrast, out=of_square).mul_(known).neg_()
     # Of the mean: through the luminance, and through the two products that the variances lose.
-    first = contrast.div_(luminance_below)
-    torch.mul(first, y.sub(luminance * x).mul_(2 / count), out=of_mean)
-    of_mean.sub_(of_product * y).sub_(of_square * x, alpha=2)
-    rows = across.T @ back.reshape(-1, len(across), channels)  # (3·N·h, W, C)
-    full = down.T @ rows.view(3 * images, len(down), -1)
-    return similarity.mean(), *full.view(3, images, height, width, channels).unbind()
-
-
-def as_block(maps: torch.Tensor) -> torch.Tensor:
-    """(N, C, H, W) → (N, H, W, C) contiguous, in fp32 where it was in half precision."""
-    half = maps.dtype in (torch.float16, torch.bfloat16)
-    return maps.permute(0, 2, 3, 1).to(torch.float32 if half else maps.dtype).contiguous()
+    torch.addcmul(y, luminance, x, value=-1, out=of_mean).mul_(contrast.div_(luminance_below))
+    of_mean.addcmul_(of_product, y, value=-1).addcmul_(of_square, x, value=-1)
+    factor = -2 * gamma / (images * count)
+    rows = (factor * across.T) @ back.reshape(-1, len(across), channels)  # (3·N·h, W, C)
+    full = down.T @ rows.view(3 * block, len(down), -1)
+    return value, *full.view(3, block, height, width, channels).unbind()
 
 
 class BlockwiseFusion(torch.autograd.Function):
@@ -117,12 +120,11 @@ class BlockwiseFusion(torch.autograd.Function):
         sums = 0.0
         for start in range(0, images, rows):
             part = slice(start, start + rows)
-            blocks = [as_block(maps[part]) for maps in (student, teacher)]
+            blocks = [maps[part].permute(0, 2, 3, 1) for maps in (student, teacher)]
             with torch.autocast(student.device.type, enabled=False):  # it would take SSIM's products to bf16
-                values, block_gradient = block_loss(*blocks, beta, gamma, terms)
-            share = len(blocks[0]) / images
-            gradient[part] = block_gradient.mul_(share).permute(0, 3, 1, 2)
-            sums = sums + share * torch.stack([values["total"], *(values[term] for term in terms)])
+                values, block_gradient = block_loss(*blocks, images, beta, gamma, terms)
+            gradient[part] = block_gradient.permute(0, 3, 1, 2)
+            sums = sums + torch.stack([values["total"], *(values[term] for term in terms)])
         ctx.save_for_backward(gradient)
         total, raw = sums[0].clone(), sums[1:].clone()
         ctx.mark_non_differentiable(raw)

@@ -4,6 +4,9 @@ The same values as pytorch-msssim with `data_range=1` (a test compares), whose d
 processor than the rest of a distilling step. Only positions where the whole window fits count, as there.
 """
 
+from functools import cache
+
+import numpy as np
 import torch
 
 SIGMA = 1.5
@@ -11,15 +14,15 @@ LARGEST_WINDOW = 11
 C1, C2 = 0.01**2, 0.03**2
 
 
-def window_matrix(side: int, window: int, like: torch.Tensor) -> torch.Tensor:
+@cache
+def window_matrix(side: int, window: int) -> np.ndarray:
     """Return the (side − window + 1, side) matrix whose rows hold a normalised Gaussian of odd width `window`."""
-    offsets = torch.arange(window, dtype=torch.float64) - window // 2
-    line = torch.exp(-(offsets**2) / (2 * SIGMA**2))
-    rows = side - window + 1
-    matrix = torch.zeros(rows, side, dtype=torch.float64)
-    for row in range(rows):
+    offsets = np.arange(window) - window // 2
+    line = np.exp(-(offsets**2) / (2 * SIGMA**2))
+    matrix = np.zeros((side - window + 1, side))
+    for row in range(len(matrix)):
         matrix[row, row : row + window] = line / line.sum()
-    return matrix.to(like)
+    return matrix
 
 
 def window_matrices(height: int, width: int, like: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
@@ -35,7 +38,8 @@ def window_matrices(height: int, width: int, like: torch.Tensor) -> tuple[torch.
             "use larger images, a level of smaller stride, or distill.terms.ssim: false"
         )
     window = min(LARGEST_WINDOW, side if side % 2 else side - 1)
-    return window_matrix(height, window, like), window_matrix(width, window, like)
+    down, across = (torch.from_numpy(window_matrix(length, window)).to(like) for length in (height, width))
+    return down, across
 
 
 def structural_similarity(x: torch.Tensor, y: torch.Tensor, span: torch.Tensor | float = 1.0) -> torch.Tensor:
