@@ -3,6 +3,7 @@ import torch
 
 from defectdistill.training import compute
 from defectdistill.training.compute import choose_accelerator, set_up
+from defectdistill.training.fit import trainer_on
 
 
 @pytest.fixture(autouse=True)
@@ -37,6 +38,12 @@ def test_only_the_main_process_prints(monkeypatch, capsys):
     monkeypatch.setenv("RANK", "1")
     set_up(1, "cpu", "fp32", devices=2)
     assert capsys.readouterr().out == ""
+
+
+def test_trainings_are_deterministic_without_filling_new_memory():
+    trainer_on(set_up(1, "cpu", "fp32"), 1, [])
+    assert torch.are_deterministic_algorithms_enabled()
+    assert not torch.utils.deterministic.fill_uninitialized_memory
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
