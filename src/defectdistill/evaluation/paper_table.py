@@ -1,5 +1,6 @@
 """A table in the paper's order, the paper's value beside ours: as CSV, as Markdown, and as a picture."""
 
+import textwrap
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -157,7 +158,7 @@ def draw(path: Path, lines: Sequence[Line], title: str, against: str, drawn: str
             draw_estimates(panels[1], [line.difference for line in lines], style.MODEL_COLOURS[1], None)
             panels[1].axvline(0, color=style.QUIET, linewidth=0.9)
             panels[1].xaxis.set_major_locator(MaxNLocator(nbins=3))
-            panels[1].set_xlabel(f"Difference from\n{against}")
+            panels[1].set_xlabel(textwrap.fill(f"Difference from {against}", 20))
         figure.suptitle(title, x=0.01, ha="left", fontsize=10.5, fontweight="bold")
 
 
