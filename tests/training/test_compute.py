@@ -40,7 +40,8 @@ def test_only_the_main_process_prints(monkeypatch, capsys):
     assert capsys.readouterr().out == ""
 
 
-def test_trainings_are_deterministic_without_filling_new_memory():
+def test_trainings_are_deterministic_without_filling_new_memory(monkeypatch):
+    monkeypatch.setattr(torch.utils.deterministic, "fill_uninitialized_memory", True)  # as torch comes
     trainer_on(set_up(1, "cpu", "fp32"), 1, [])
     assert torch.are_deterministic_algorithms_enabled()
     assert not torch.utils.deterministic.fill_uninitialized_memory

@@ -38,7 +38,7 @@ def fusion_loss(
 
 def at_least_fp32(x: torch.Tensor) -> torch.Tensor:
     """Return x in fp32 if it is in half precision, which these losses lose too much in, else as it is."""
-    return x.float() if x.dtype in (torch.float16, torch.bfloat16) else x
+    return x.to(torch.promote_types(x.dtype, torch.float32))
 
 
 def cosine_loss(student: torch.Tensor, teacher: torch.Tensor) -> torch.Tensor:

@@ -46,14 +46,10 @@ def block_loss(
         of_x += 2 / (pixels * channels)
         of_y -= 2 / (pixels * channels)
     if "cosine" in terms:
-        own, other = (torch.linalg.vector_norm(z, dim=3, keepdim=True).clamp_(SHORTEST) for z in (x, y))
-        lengths = own * other
-        cosine = (torch.mul(x, y, out=p).sum(dim=3, keepdim=True) / lengths).clamp_(-1, 1)  # rounding may leave it
-        values["cosine"] = (1.0 - cosine).sum() / pixels
-        to_teacher, to_student = -beta / (pixels * lengths), beta / pixels * cosine / own**2
-        of_x += to_student
-        of_y += to_teacher
-        constant += low * (to_student + to_teacher)
+        values["cosine"], to_student, to_teacher = cosine_distance(x, y, p, pixels)
+        of_x += beta * to_student
+        of_y += beta * to_teacher
+        constant += beta * low * (to_student + to_teacher)
     x.sub_(low)
     y.sub_(low)
     if "ssim" in terms:
@@ -67,6 +63,21 @@ def block_loss(
         gradient = x.mul_(of_x).addcmul_(y, of_y).add_(constant)
     weights = {"mse": 1.0, "cosine": beta, "ssim": gamma}
     return values | {"total": sum(weights[name] * value for name, value in values.items())}, gradient
+
+
+def cosine_distance(
+    student: torch.Tensor, teacher: torch.Tensor, free: torch.Tensor, pixels: int
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Return Σ(1 − cosine) / `pixels` of the channel vectors of (N, H, W, C) maps, and what makes its gradient.
+
+    The gradient for the student is a·student + b·teacher; a and b follow the value, (N, H, W, 1) each. `free` is
+    another such map, which is written over.
+    """
+    own, other = (torch.linalg.vector_norm(z, dim=3, keepdim=True).clamp_(SHORTEST) for z in (student, teacher))
+    lengths = own * other
+    inner = torch.mul(student, teacher, out=free).sum(dim=3, keepdim=True)
+    cosine = (inner / lengths).clamp_(-1, 1)  # rounding may leave it
+    return (1.0 - cosine).sum() / pixels, cosine / (pixels * own**2), -1 / (pixels * lengths)
 
 
 def structure(stacked: torch.Tensor, span: torch.Tensor, images: int, gamma: float) -> tuple[torch.Tensor, ...]:
@@ -84,7 +95,7 @@ def structure(stacked: torch.Tensor, span: torch.Tensor, images: int, gamma: flo
     c1, c2 = C1 * span**2, C2 * span**2
     product, squares = x * y, (x * x).addcmul_(y, y)
     variances = q.sub_(squares)
-    # 1 or 0: elsewhere, and where the contrast leaves [−1, 1], rounding has taken all digits.
+    # 1 or 0; where it is 0, and where the contrast leaves [−1, 1], rounding has taken all digits.
     known = torch.ge(variances, 0, out=torch.empty_like(p))
     luminance_below, structure_below = squares.add_(c1), variances.clamp_min_(0).add_(c2)
     luminance = torch.add(c1, product, alpha=2).div_(luminance_below)

@@ -137,7 +137,7 @@ def fit(
 def trainer_on(machine: Machine, epochs: int, callbacks: list[Callback]) -> lightning.Trainer:
     """Return Lightning's trainer for the machine, with what holds for every training here."""
     several = machine.processes > 1
-    # Deterministic algorithms fill all new memory with NaN, lest it be read before it is written: 9 % of a step.
+    # Deterministic algorithms fill all new memory with NaN, lest it be read before it is written: 7 to 10 % of a step.
     torch.utils.deterministic.fill_uninitialized_memory = False
     return lightning.Trainer(
         max_epochs=epochs,
