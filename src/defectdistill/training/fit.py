@@ -18,6 +18,7 @@ import torch
 from lightning.pytorch.callbacks import Callback, EarlyStopping, ModelCheckpoint, TQDMProgressBar
 from torch.utils.data import DataLoader
 
+from defectdistill.models.small_map_convolution import small_maps_as_products
 from defectdistill.processes import is_main_process
 from defectdistill.training.compute import Machine
 from defectdistill.training.distributed import layer_sync
@@ -124,7 +125,8 @@ def fit(
     ]
     trainer = trainer_on(machine, epochs, callbacks)
     begun = folder / f"{RESUME}.ckpt"
-    trainer.fit(task, train, validation, ckpt_path=begun if begun.exists() else None, weights_only=True)
+    with small_maps_as_products(task):
+        trainer.fit(task, train, validation, ckpt_path=begun if begun.exists() else None, weights_only=True)
     if trainer.is_global_zero:
         kept = torch.load(folder / f"{KEPT}.ckpt", weights_only=True, map_location="cpu")
         task.load_state_dict(kept["state_dict"])
