@@ -27,13 +27,8 @@ def block_loss(
     parts of its blocks add up.
     """
     block, height, width, channels = student.shape
-    # One buffer, so that two matrix products blur all four.
-    stacked = torch.empty(
-        (4, *student.shape), dtype=torch.promote_types(student.dtype, torch.float32), device=student.device
-    )
+    stacked = with_room(student, teacher)
     x, y, p, q = stacked.unbind()
-    x.copy_(student)
-    y.copy_(teacher)
     low, high = (extreme.view(-1, 1, 1, 1) for extreme in (y.flatten(1).amin(1), y.flatten(1).amax(1)))
     values: dict[str, torch.Tensor] = {}
     of_x = x.new_zeros((block, height, width, 1))  # what x and y are multiplied by in the gradient
@@ -63,6 +58,18 @@ def block_loss(
         gradient = x.mul_(of_x).addcmul_(y, of_y).add_(constant)
     weights = {"mse": 1.0, "cosine": beta, "ssim": gamma}
     return values | {"total": sum(weights[name] * value for name, value in values.items())}, gradient
+
+
+def with_room(student: torch.Tensor, teacher: torch.Tensor) -> torch.Tensor:
+    """Return both (N, H, W, C) in fp32 at least, with room for their product and squares: (4, N, H, W, C).
+
+    One buffer, so that two matrix products blur all four.
+    """
+    kind = torch.promote_types(student.dtype, torch.float32)
+    stacked = torch.empty((4, *student.shape), dtype=kind, device=student.device)
+    stacked[0].copy_(student)
+    stacked[1].copy_(teacher)
+    return stacked
 
 
 def cosine_distance(
