@@ -19,6 +19,7 @@ from defectdistill.distillation.feature_writer import write_store
 from defectdistill.distillation.frozen import freeze_any
 from defectdistill.distillation.frozen_unet3plus import FrozenUNet3Plus, freeze_unet3plus
 from defectdistill.distillation.pair import Pair
+from defectdistill.models.small_map_convolution import SmallMapConv2d, convolve_small
 from defectdistill.models.students import build_student, classifier_config
 from defectdistill.models.taps import Tap
 from defectdistill.models.unet3plus import UNet3Plus, unet3plus_config
@@ -95,6 +96,20 @@ def test_a_classifier_overfits_a_few_images(capsys):
     assert history[-1]["train_loss"] < history[0]["train_loss"]
     assert max(row["val_accuracy"] for row in history) == 1.0
     assert "80 optimiser steps: 40 epochs of 2" in capsys.readouterr().err
+
+
+def test_small_maps_are_matrix_products_while_a_task_trains_and_no_longer(monkeypatch):
+    batches_seen = set()
+
+    def noted(x, *rest):
+        batches_seen.add(len(x))
+        return convolve_small(x, *rest)
+
+    monkeypatch.setattr("defectdistill.models.small_map_convolution.convolve_small", noted)
+    task = classifier()
+    train(task, {key: value for key, value in pictures().items() if not key.startswith("mask")}, 1)
+    assert batches_seen == {4}
+    assert not any(isinstance(module, SmallMapConv2d) for module in task.modules())
 
 
 def test_a_segmentation_network_overfits_a_few_images():
