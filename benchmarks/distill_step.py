@@ -16,7 +16,7 @@ import time
 from pathlib import Path
 
 import numpy as np
-from measure import Worker, in_turn, machine, medians, write
+from measure import Worker, in_turn, machine, medians, ratio, write
 
 from defectdistill import checkpoint
 from defectdistill.data.batches import PackedBatches, batches
@@ -39,7 +39,7 @@ DISTILL = {
 }  # fmt: skip
 OPTIMISATION = Optimisation(lr=1e-4, min_lr=0, weight_decay=5e-4, warmup=0.5, epochs=1, label_smoothing=0.1)
 BESIDE = Path(".bench")
-VERSIONS = {"torchdistill_1.1.5": "1.1.5", "torchdistill_1.1.4_warm": "1.1.4"}
+VERSIONS = {"torchdistill_1.1.4_warm": "1.1.4", "torchdistill_1.1.5": "1.1.5"}
 
 
 def prepare(folder: Path, chosen: Machine) -> None:
@@ -113,14 +113,13 @@ def main() -> None:
         measured = in_turn(sides, options.rounds)
         for other in workers.values():
             other.end()
-    rates = medians(measured)
     result = {
         "machine": machine(options.threads) | {"precision": chosen.precision},
         "unit": "images/s, median",
-        "images_per_second": rates,
+        "images_per_second": medians(measured),
         "all_rounds": measured,
         "ratios": {
-            f"ours_stored/{side}": rates["ours_stored"] / rates[side] for side in rates if side != "ours_stored"
+            f"ours_stored/{side}": ratio(measured, "ours_stored", side) for side in measured if side != "ours_stored"
         },
     }
     write("distill_step", result)

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import torch
 import torch.nn.functional as F
-from measure import Worker, in_turn, machine, medians, seconds, serve, write
+from measure import Worker, in_turn, machine, medians, ratio, seconds, serve, write
 from plain_unet3plus import PlainUNet3Plus
 from torch.utils.flop_counter import FlopCounterMode
 
@@ -96,10 +96,12 @@ def main() -> None:
         "matrix_product_gflops": peak / 1e9,
         "images_per_second": middle,
         "gflop_per_image": {name: flops[name] / work[name][1] / 1e9 for name in work},
-        "share_of_matrix_product": {name: middle[name] * flops[name] / work[name][1] / peak for name in work},
+        "share_of_matrix_product": {
+            name: ratio(measured, name, "matrix_product") * flops[name] / work[name][1] for name in work
+        },
         "ratios": {
-            "teacher_training/plain": middle["teacher_training"] / middle["teacher_training_plain"],
-            "teacher_inference/plain": middle["teacher_inference"] / middle["teacher_inference_plain"],
+            f"{name}/plain": ratio(measured, name, f"{name}_plain")
+            for name in ("teacher_training", "teacher_inference")
         },
         "all_rounds": measured,
     }

@@ -46,6 +46,15 @@ def medians(measured: Mapping[str, list[float]]) -> dict[str, float]:
     return {name: statistics.median(values) for name, values in measured.items()}
 
 
+def ratio(measured: Mapping[str, list[float]], side: str, other: str) -> float:
+    """Return how many times the other's a side's figures are: the median of the rounds' ratios.
+
+    A machine's rate may change by times within minutes; within a round it changes less than between the rounds whose
+    medians would be divided.
+    """
+    return statistics.median(one / two for one, two in zip(measured[side], measured[other], strict=True))
+
+
 def seconds(work: Callable[[], object], least: float = 0.5) -> float:
     """Return the seconds that one call takes, repeated for at least `least` seconds after one call to warm up."""
     import torch

@@ -6,13 +6,12 @@ A ResNet-18 on random images of several sizes, batch 16, with AdamW: forward, ba
 """
 
 import argparse
-import statistics
 import time
 from collections.abc import Callable
 
 import torch
 import torch.nn.functional as F
-from measure import in_turn, machine, medians, write
+from measure import in_turn, machine, medians, ratio, write
 
 from defectdistill.models.small_map_convolution import small_maps_as_products
 from defectdistill.models.students import build_student
@@ -61,9 +60,7 @@ def main() -> None:
             plain()
             products()
         measured = in_turn({"conv2d": plain, "products": products}, options.rounds)
-        # The machine's rate may change within seconds: steps that follow each other are compared.
-        ratios = [before / after for before, after in zip(measured["conv2d"], measured["products"], strict=True)]
-        result[f"{size} pixels"] = medians(measured) | {"ratio": statistics.median(ratios)}
+        result[f"{size} pixels"] = medians(measured) | {"ratio": ratio(measured, "conv2d", "products")}
     write("small_maps", result)
 
 
