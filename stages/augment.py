@@ -8,6 +8,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "src"))
 
 from defectdistill.data.augment import augment
 from defectdistill.data.packed import open_array, read_index
+from defectdistill.data.protocol import by_photograph
 from defectdistill.data.tables import read_json
 from defectdistill.evaluation.contact_sheet import contact_sheet
 from defectdistill.params import load_params
@@ -17,6 +18,10 @@ from defectdistill.tracking.runs import stage_run
 OUTPUTS = ("data/augmented", "data/augmented_unlabelled", "metrics/augment", "metrics/runs/augment.json")
 SHOWN = 12
 SHEET, MADE = Path("metrics/augment/contact_sheet.png"), Path("metrics/augment/synthesized.png")
+TITLES = {
+    True: "Training photographs (first column) and their augmented copies",
+    False: "Photographs and augmented copies to learn from; the others of these are in other splits",
+}
 FORGED = "Good photographs, and what was made of each"
 
 
@@ -29,18 +34,14 @@ def main() -> None:
     with stage_run("augment", params.flat("augment"), params.tracking.required) as run:
         augment(train, output, **table3)
         augment(Path("data/prepared/unlabelled"), Path("data/augmented_unlabelled"), **table3)
-        copied = len(read_index(output))
+        index = read_index(output)
         made = synthesizer.synthesize(train, output, data["classes"], cyclegan)
         images, masks = open_array(output / "images.npy"), open_array(output / "masks.npy")
-        each = params.augment.copies + 1
-        step = max(1, copied // each // SHOWN) * each  # photographs from all over the training split
-        names = [row["name"] for row in read_index(output)]
-        rows = [
-            (Path(names[row]).name, images[row : row + each], masks[row : row + each])
-            for row in list(range(0, copied, step))[:SHOWN]
-        ]
-        title = "Training photographs (first column) and their augmented copies"
-        contact_sheet(rows, each, SHEET, title, synthetic=data["synthetic"])
+        photographs = by_photograph(index)
+        shown = photographs[:: max(1, len(photographs) // SHOWN)][:SHOWN]  # from all over the training split
+        rows = [(Path(index[found[0]]["name"]).name, images[found], masks[found]) for found in shown]
+        all_there = all(index[found[0]]["copy"] == "0" for found in photographs)
+        contact_sheet(rows, max(map(len, shown)), SHEET, TITLES[all_there], synthetic=data["synthetic"])
         if made:
             contact_sheet(made, max(len(row[1]) for row in made), MADE, FORGED, synthetic=data["synthetic"])
         run.log_metrics({"images": len(images)})

@@ -3,7 +3,9 @@ import gzip
 import io
 import lzma
 import struct
+import warnings
 import zlib
+from concurrent.futures import ThreadPoolExecutor
 
 import cv2
 import numpy as np
@@ -309,3 +311,10 @@ def test_floating_point_pixels_are_refused():
 
 def test_a_format_that_starts_other_programs_is_never_opened():
     assert "text" in reason_of(b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 10 10\n")
+
+
+def test_decoding_in_threads_leaves_what_is_warned_of_as_it_was():
+    data, before = encoded(picture()), list(warnings.filters)
+    with ThreadPoolExecutor(4) as threads:
+        assert len(list(threads.map(decode_image, [data] * 200))) == 200
+    assert warnings.filters == before

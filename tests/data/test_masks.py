@@ -148,6 +148,8 @@ def test_colours_are_not_read_as_ids():
         ({"dent": [1, 2, 3]}, "labels", "whole number"),
         ({"dent": 4, "pit": 4}, "labels", "another entry"),
         ({"dent": 0}, "labels", "another entry"),
+        ({"dent": 1}, "binary", "mask_table is set, but the masks are read as 'binary'.*prepare.mask_coding"),
+        ({"dent": 1}, "grey", "where the class of an image decides: leave it out"),
     ],
 )
 def test_a_wrong_table_is_refused(table, coding, complaint):

@@ -76,6 +76,16 @@ def test_a_single_pixel_does_not_vanish():
     assert np.count_nonzero(small) == 1
 
 
+def test_small_marks_side_by_side_all_stay():
+    mask = np.zeros((640, 640), np.uint8)
+    mask[0, :3] = 1, 2, 3
+    mask[639, 639] = 4
+    small = resize_mask(mask, 32, "squash")
+    assert sorted(small[small > 0]) == [1, 2, 3, 4]
+    assert small[31, 31] == 4
+    assert set(zip(*np.nonzero(small[:16]), strict=True)) == {(0, 0), (0, 1), (1, 0)}
+
+
 def test_large_areas_keep_their_extent():
     mask = np.zeros((200, 200), np.uint8)
     mask[50:150, 50:150] = 1

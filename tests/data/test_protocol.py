@@ -4,7 +4,7 @@ from test_prepare import CLASSES, load, run
 
 from defectdistill.data.augment import PUBLISHED, augment, augment_one, copy_seed, table3
 from defectdistill.data.errors import DataError
-from defectdistill.data.protocol import COPIES, PROTOCOLS, described, divide
+from defectdistill.data.protocol import COPIES, PROTOCOLS, by_photograph, described, divide
 from defectdistill.data.split import fold_split
 
 FRACTIONS = (0.7, 0.15, 0.15)
@@ -87,9 +87,24 @@ def test_a_given_test_split_is_kept_and_the_rest_divided_by_group():
         words
         == "the test split as the data set gives it, 15 % of the others for validation, stratified by group, seed 0"
     )
-    assert sides.count("val") == 20  # of 18 groups of five: 15 % rounds to two of each class
+    assert sides.count("val") == 10  # of nine groups of five a class: one is nearer to 15 % than two
     rows[7]["split"] = ""
     with pytest.raises(DataError, match=r"1 images, dent/1-2\.png for one, come without a split; use grouped"):
+        divide(rows, "given", FRACTIONS, seed=0)
+
+
+@pytest.mark.parametrize(("objects", "validated"), [(2, 1), (3, 1), (6, 1), (10, 1), (20, 3)])
+def test_beside_a_given_test_split_few_photographs_are_for_learning_first(objects, validated):
+    rows = [row | {"split": "train"} for row in photographs(objects, of_each=1)]
+    rows += [row | {"name": f"{row['name']} tested", "split": "test"} for row in rows[:1] + rows[-1:]]
+    sides = divide(rows, "given", FRACTIONS, seed=0)[1]
+    assert sides.count("val") == 2 * validated  # of each class
+    assert sides.count("train") == 2 * (objects - validated)
+
+
+def test_beside_a_given_test_split_a_class_of_one_object_is_refused():
+    rows = [row | {"split": "train"} for row in photographs(1)]
+    with pytest.raises(DataError, match="at least 2 groups are needed, one each for train, val"):
         divide(rows, "given", FRACTIONS, seed=0)
 
 
@@ -132,3 +147,10 @@ def test_augment_adds_nothing_to_them(tmp_path):
     train = tmp_path / "prepared/train"
     augment(train, tmp_path / "augmented", copies=4, seed=0, **PUBLISHED)
     np.testing.assert_array_equal(np.load(tmp_path / "augmented/images.npy"), np.load(train / "images.npy"))
+
+
+def test_rows_are_told_apart_by_photograph_however_their_copies_were_made():
+    after = [("a.png", 0), ("a.png (copy 2)", 2), ("b.png (copy 4)", 4), ("b.png (copy 1)", 1), ("c (copy 1).png", 0)]
+    before = [("a.png", 0), ("a.png", 1), ("b.png (copy 3)", 0), ("b.png (copy 3)", 1)]
+    rows = [[{"name": name, "copy": str(copy)} for name, copy in named] for named in (after, before)]
+    assert [by_photograph(each) for each in rows] == [[[0, 1], [3, 2], [4]], [[0, 1], [2, 3]]]

@@ -50,6 +50,15 @@ def test_what_is_reached_twice_comes_once_where_it_was_named():
     assert names("elsewhere", "in/a") == ["elsewhere/one.jpg", 'elsewhere/ä ö, "x".bmp', "elsewhere/deep/er/one.tif"]
 
 
+def test_a_link_that_is_given_comes_once_and_what_it_leads_to_under_its_own_name(tmp_path):
+    outside = photograph(tmp_path / "outside/x.jpg", 0)
+    Path("in/b/link.jpg").symlink_to("two.gif")
+    Path("in/b/out.jpg").symlink_to(outside)
+    there = ["in/b/one.jpg", "in/b/one.webp", "in/b/two.gif"]
+    assert names("in/b/link.jpg", "in/b/out.jpg", "in/b") == ["in/b/link.jpg", "in/b/out.jpg", *there]
+    assert names("in/b", "in/b/out.jpg") == ["in/b/link.jpg", *there, "in/b/out.jpg"]
+
+
 def test_a_file_is_tried_whatever_its_name():
     Path("in/one.jpg").rename("photo")
     assert names("photo") == ["photo"]

@@ -151,6 +151,26 @@ def test_old_results_and_forgotten_checkpoints_are_pruned_and_others_are_not(roo
     assert checkpoint.exists()
 
 
+def test_a_kill_while_checkpoints_are_removed_leaves_none_where_a_training_looks_for_them(root, monkeypatch):
+    """One of two checkpoints of a training that is done could not be gone on from, ever."""
+    log, remove = [], once.shutil.rmtree
+
+    def killed(path, **options):
+        if Path(path).is_dir():
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(once.shutil, "rmtree", killed)
+    with pytest.raises(KeyboardInterrupt):
+        start(log)
+    assert not (log[0].folder / "resume.ckpt").exists()
+    monkeypatch.setattr(once.shutil, "rmtree", remove)
+    for name in ("models", "metrics"):
+        os.rename(name, f"old-{name}")
+    start(log)
+    assert len(log) == 2
+    assert trainings(root) == [log[0].folder.name]
+
+
 def test_a_process_beside_the_main_one_trains_without_a_lock(root, monkeypatch):
     monkeypatch.setenv("LOCAL_RANK", "1")
     works = []

@@ -9,10 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
 from tqdm import tqdm
 
+from defectdistill.data.components import components
 from defectdistill.data.fingerprint import fingerprint
 from defectdistill.data.images import decode_image
 from defectdistill.data.near_duplicates import Link, find_links
@@ -104,14 +103,6 @@ def copies_message(summary: Mapping[str, Any]) -> str:
     if summary["two_labels"]:
         text += f"\nWARNING: {summary['two_labels']} of these sets stand under two labels; say which is right:"
     return "\n  ".join([text, *summary["doubtful"]])
-
-
-def components(count: int, pairs: Sequence[tuple[int, int]]) -> list[int]:
-    """Return for each of `count` things the smallest that it hangs together with by `pairs`."""
-    first, second = np.array(pairs, dtype=np.int64).reshape(-1, 2).T
-    graph = coo_array((np.ones(len(first)), (first, second)), shape=(count, count))
-    _, parts = connected_components(graph, directed=False)
-    return np.unique(parts, return_index=True)[1][parts].tolist()
 
 
 def find_copies(raw: Path, rows: Sequence[Mapping[str, str]], size: int, resize: str) -> Copies:

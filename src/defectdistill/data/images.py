@@ -14,8 +14,13 @@ from PIL import Image, UnidentifiedImageError
 # gigabytes.
 PIXEL_CEILING = 178_956_970
 
+# It warns of large or damaged files: here each is refused or fine. Once for the process, since `catch_warnings` is not
+# made for the threads that decode.
+warnings.filterwarnings("ignore", module=r"PIL\.")
+
 # Named one by one, because Pillow's other readers include one (EPS) that starts another program on the file's content.
 _FORMATS = ("PNG", "JPEG", "BMP", "TIFF", "WEBP", "GIF", "PPM", "JPEG2000")
+_PAGED = ("TIFF", "GIF")
 _SIGNATURES = (b"\x89PNG", b"\xff\xd8", b"BM", b"II*\0", b"MM\0*", b"RIFF", b"GIF8", b"P5", b"P6", b"\0\0\0\x0cjP")
 _ARCHIVES = (b"PK\x03\x04", b"\x1f\x8b", b"BZh", b"\xfd7zXZ\0", b"7z\xbc\xaf", b"Rar!", b"\x28\xb5\x2f\xfd")
 _PHONE_FORMATS = (b"heic", b"heix", b"hevc", b"mif1", b"msf1", b"avif")
@@ -48,9 +53,10 @@ def decode_image(data: bytes, max_pixels: int = PIXEL_CEILING) -> np.ndarray:
 
     Grey is repeated over the channels; 16 bits become 8 by dividing the full range by 257 (the same rule for every
     image, so that brightness stays comparable); palettes and CMYK are converted; what is transparent becomes white.
-    Raises `BadImage` for zero bytes, text, damaged or truncated files, for several pages of one size, for 16 bits of
-    which twelve or fewer are used (hardly a grey level would be left), for what is transparent everywhere, and for more
-    than `max_pixels` pixels (width times height), the last one before anything is decoded.
+    Raises `BadImage` for zero bytes, text, damaged or truncated files, for several pages of one size (TIFF and GIF; of
+    an animation of another kind the first frame is taken), for 16 bits of which twelve or fewer are used (hardly a grey
+    level would be left), for what is transparent everywhere, and for more than `max_pixels` pixels (width times
+    height), the last one before anything is decoded.
     """
     image = open_image(data, max_pixels)
     if image.mode.startswith("I") or image.mode == "F":
@@ -74,16 +80,14 @@ def open_image(data: bytes, max_pixels: int) -> Image.Image:
     if not data:
         raise BadImage("zero bytes: the file is empty; copy it again")
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # Pillow warns of large or damaged files: here each is refused or fine
-            image = Image.open(io.BytesIO(data), formats=_FORMATS)
-            _check_size(image, max_pixels)
-            _check_pages(image)
-            image.load()
-            _check_end(image, data)
-            # By the one tag: `ImageOps.exif_transpose` writes all others again, and raises on one of an odd type.
-            turn = _UPRIGHT.get(image.getexif().get(_ORIENTATION))
-            return image if turn is None else image.transpose(turn)
+        image = Image.open(io.BytesIO(data), formats=_FORMATS)
+        _check_size(image, max_pixels)
+        _check_pages(image)
+        image.load()
+        _check_end(image, data)
+        # By the one tag: `ImageOps.exif_transpose` writes all others again, and raises on one of an odd type.
+        turn = _UPRIGHT.get(image.getexif().get(_ORIENTATION))
+        return image if turn is None else image.transpose(turn)
     except BadImage:
         raise
     except Image.DecompressionBombError as error:
@@ -136,9 +140,7 @@ def _brightest(image: Image.Image) -> int:
 
 def _has_sixteen_bits(data: bytes) -> bool:
     """Whether the header of a file that could be decoded says that its values are wider than 8 bits."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        image = Image.open(io.BytesIO(data), formats=_FORMATS)
+    image = Image.open(io.BytesIO(data), formats=_FORMATS)
     if image.format == "PNG":
         return data[24] > 8
     if image.format == "TIFF":
@@ -169,7 +171,7 @@ def _check_end(image: Image.Image, data: bytes) -> None:
 
 
 def _check_pages(image: Image.Image) -> None:
-    if image.format not in ("TIFF", "GIF") or image.n_frames == 1:
+    if image.format not in _PAGED or image.n_frames == 1:
         return
     first = image.size
     image.seek(1)

@@ -8,7 +8,8 @@ from defectdistill.data.errors import DataError
 from defectdistill.data.mask_image import MaskImage
 
 # How a set can be coded. The first three lead to the same label map and differ in what is reported.
-CODINGS = ("binary", "zero_one", "grey", "labels", "palette", "colours")
+TABLED = ("labels", "palette", "colours")  # what a mask holds names a class
+CODINGS = ("binary", "zero_one", "grey", *TABLED)
 
 # A grey mask that holds nothing above this holds ids: nobody's edges are smoothed from 0 to 32.
 LARGEST_ID = 32
@@ -68,9 +69,17 @@ def resolve_table(table: Table | None, classes: Sequence[str], coding: str) -> d
 
     Without a `table`, ids 1…K are the classes in order, and the other codings need none. A class may be missing from
     the table (a normal class has no marks). The name `background` gives the background another value than 0 or black.
-    Raises `DataError` for an unknown class, an entry of the wrong kind and a value that stands twice.
+    Raises `DataError` for a table where the coding has none, an unknown class, an entry of the wrong kind and a value
+    that stands twice.
     """
-    if coding not in ("labels", "palette", "colours") or (coding == "colours" and not table):
+    if coding not in TABLED:
+        if table and coding in CODINGS:
+            raise DataError(
+                f"prepare.mask_table is set, but the masks are read as {coding!r}, where the class of an image "
+                f"decides: leave it out, or say by prepare.mask_coding what the masks hold ({', '.join(TABLED)})"
+            )
+        return None
+    if not table and coding == "colours":
         return None
     if not table:
         return {label: label for label in range(len(classes) + 1)}

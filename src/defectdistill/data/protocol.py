@@ -6,12 +6,13 @@ learned from. Scores from these two say little about new objects; the report say
 split that a data set comes with, and divides the rest by group: it is as honest as the data set is.
 """
 
+from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
 
 import numpy as np
 
 from defectdistill.data.errors import DataError
-from defectdistill.data.split import fold_split, grouped_split
+from defectdistill.data.split import fold_split, grouped_split, held_back
 
 HONEST = ("grouped", "given")
 PROTOCOLS = (*HONEST, "random", "after_augmentation")
@@ -59,7 +60,7 @@ def given_split(
     """Return test for what the data set calls test, and divide the rest by group: `fractions[1]` of it for validation.
 
     Raises `DataError` for an image of which the data set says nothing, for a class of the test split of which there is
-    nothing to learn from, and as `grouped_split` does.
+    nothing to learn from, and as `held_back` does.
     """
     silent = [row["name"] for row in rows if row["split"] not in ("train", "test")]
     if silent:
@@ -74,14 +75,11 @@ def given_split(
             "give some in the training split, or use grouped"
         )
     learned = [position for position, row in enumerate(rows) if row["split"] == "train"]
-    share = fractions[1]
-    # The third part is divided off and joined again: the split is made for three.
-    parts = (1 - share, share / 2, share - share / 2)
-    values = ([of[p] for p in learned] for of in (labels, groups))
-    sides = grouped_split(*values, parts, seed, [drawn[p] for p in learned], reach=(0, 1, 1))
+    of_learned = ([values[position] for position in learned] for values in (labels, groups))
+    sides = held_back(*of_learned, fractions[1], seed, [drawn[position] for position in learned])
     found = ["test"] * len(rows)
     for position, side in zip(learned, sides, strict=True):
-        found[position] = "train" if side == "train" else "val"
+        found[position] = side
     return found
 
 
@@ -89,6 +87,15 @@ def named(row: Mapping[str, str], copy: int) -> Row:
     """Return a row of a photograph (copy 0) or of a copy of it."""
     name = COPY_NAME.format(name=row["name"], copy=copy) if copy else row["name"]
     return {**row, "name": name, "copy": str(copy)}
+
+
+def by_photograph(rows: Sequence[Mapping[str, str]]) -> list[list[int]]:
+    """Return the positions of each photograph's rows, itself before its copies, whichever of them are there."""
+    positions: dict[str, list[int]] = defaultdict(list)
+    for position, row in enumerate(rows):
+        name, copy = row["name"], row["copy"]
+        positions[name.removesuffix(COPY_NAME.format(name="", copy=copy))].append(position)
+    return [sorted(found, key=lambda position: int(rows[position]["copy"])) for found in positions.values()]
 
 
 def copied(row: Row, image: np.ndarray, mask: np.ndarray, seed: int) -> tuple[np.ndarray, np.ndarray]:

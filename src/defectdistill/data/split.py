@@ -19,22 +19,32 @@ def grouped_split(
     fractions: Sequence[float],
     seed: int,
     drawn: Sequence[bool] | None = None,
-    reach: Sequence[int] = (0, 1, 2),
 ) -> list[str]:
     """Return `train`, `val` or `test` for each image, given its class and its group.
 
     Per class the wanted numbers are `fractions` of its images, rounded by largest remainder (train before val before
     test where equal) and at least 1; groups of one image meet them exactly: 32 at 70/15/15 become 22, 5, 5. Larger
-    groups go first, each to the side that lacks most of its classes; of several seeded orders, the one closest to
-    the wanted numbers is taken. Where that leaves a side without an image that has a mask (`drawn`), groups with masks
-    are divided first: to train, then to val, then (where the numbers do not suffer) to test, or as the numbers in
-    `reach` say. The result depends on the seed and on the set of (label, group, drawn) alone, not on the order of the
-    input, as far as images of one class and group are alike. Raises `DataError` where a class has fewer than three
-    groups, or no order brings every class to every side.
+    groups go first, each to the side that lacks most of its classes; of several seeded orders, the one closest to the
+    wanted numbers is taken. Where that leaves a side without an image that has a mask (`drawn`), groups with masks are
+    divided first: to train, then to val, then (where the numbers do not suffer) to test. The result depends on the seed
+    and on the set of (label, group, drawn) alone, not on the order of the input, as far as images of one class and
+    group are alike. Raises `DataError` where a class has fewer than three groups, or no order brings every class to
+    every side.
     """
     if len(fractions) != len(SIDES) or min(fractions) <= 0 or abs(sum(fractions) - 1) > 1e-6:
         raise DataError(f"split fractions {list(fractions)}: give three above 0 (train, val, test) that add up to 1")
-    return [SIDES[part] for part in _divide(labels, groups, fractions, SIDES, seed, drawn, reach, needed=2)]
+    return [SIDES[part] for part in _divide(labels, groups, fractions, SIDES, seed, drawn, needed=2)]
+
+
+def held_back(
+    labels: Sequence[str], groups: Sequence[str], share: float, seed: int, drawn: Sequence[bool] | None = None
+) -> list[str]:
+    """Return `train` or `val` for each image that is not tested, `share` of each class for `val`, as `grouped_split`.
+
+    Raises `DataError` where a class has fewer than two groups, or no order brings every class to both sides.
+    """
+    parts = _divide(labels, groups, (1 - share, share), SIDES[:2], seed, drawn, needed=2)
+    return [SIDES[part] for part in parts]
 
 
 def fold_split(
@@ -49,7 +59,7 @@ def fold_split(
     parts = [f"fold {part}" for part in range(folds)]
     return [
         {fold: "test", (fold + 1) % folds: "val"}.get(part, "train")
-        for part in _divide(labels, groups, [1 / folds] * folds, parts, seed, drawn, range(folds), needed=folds)
+        for part in _divide(labels, groups, [1 / folds] * folds, parts, seed, drawn, needed=folds)
     ]
 
 
@@ -60,13 +70,12 @@ def _divide(
     names: Sequence[str],
     seed: int,
     drawn: Sequence[bool] | None,
-    reach: Sequence[int],
     needed: int,
 ) -> list[int]:
     """Return for each image the part (0 …) that its group goes to, of parts with these shares and names.
 
-    An image that is `drawn` should be in a part for each number in `reach`, one number a part, the lowest ones first;
-    for numbers below `needed` that counts more than the shares.
+    An image that is `drawn` should be in every part, the first ones first; for the first `needed` that counts more than
+    the shares.
     """
     members: dict[str, Counter] = defaultdict(Counter)
     for label, group in zip(labels, groups, strict=True):
@@ -77,11 +86,11 @@ def _divide(
     is_single = all(sum(counts.values()) == 1 for counts in members.values())
     with_mask = {group for group, mask in zip(groups, drawn or [False] * len(groups), strict=True) if mask}
     found = []
-    for led in sorted({0, needed, max(reach) + 1}):
+    for led in sorted({0, needed, len(fractions)}):
         for _ in range(1 if is_single else ATTEMPTS):
-            parts, missing, misfit = _assign(members, wanted, rng, with_mask if led else (), np.asarray(reach), led)
-            reached = {reach[parts[group]] for group in with_mask}
-            bare = [number not in reached for number in range(max(reach) + 1)][: len(with_mask)]
+            parts, missing, misfit = _assign(members, wanted, rng, with_mask if led else (), led)
+            reached = {parts[group] for group in with_mask}
+            bare = [part not in reached for part in range(len(fractions))][: len(with_mask)]
             found.append((missing, bare[:needed], misfit, bare[needed:], parts))
         missing, *bare, parts = min(found, key=lambda attempt: attempt[:4])
         if not any(bare[0] + bare[2]):
@@ -111,18 +120,18 @@ def _assign(
     wanted: Mapping[str, np.ndarray],
     rng: np.random.Generator,
     spread: Collection[str],
-    reach: np.ndarray,
     led: int,
 ) -> tuple[dict[str, int], int, float]:
     """Assign every group once; return group → part, how many (class, part) pairs stayed empty, and the misfit.
 
-    The groups to `spread` come first, and the first go to parts for whose number in `reach`, below `led`, there is none
-    yet, from 0 on.
+    The groups to `spread` come first, and of these the first go to those of the first `led` parts that have none yet,
+    from 0 on.
     """
     names = sorted(members)
     order = [names[i] for i in rng.permutation(len(names))]
     order.sort(key=lambda name: (name not in spread, 0 if name in spread else -sum(members[name].values())))
-    bare = reach < led
+    parts = np.arange(len(next(iter(wanted.values()))))
+    bare = parts < led
     lacking = {label: quota.copy() for label, quota in wanted.items()}
     seen = {label: np.zeros(len(quota), bool) for label, quota in wanted.items()}
     left = Counter(label for counts in members.values() for label in counts)
@@ -135,10 +144,10 @@ def _assign(
             if left[label] <= np.count_nonzero(~seen[label]):  # its last groups must fill the sides without it
                 need = need + 1e6 * ~seen[label]
         if name in spread:
-            need = need + 1e4 * bare * (1 - reach / len(reach))
+            need = need + 1e4 * bare * (1 - parts / len(parts))
         side = int(np.argmax(need))
         if name in spread:
-            bare &= reach != reach[side]
+            bare[side] = False
         sides[name] = side
         for label, number in counts.items():
             lacking[label][side] -= number

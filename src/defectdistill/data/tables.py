@@ -14,9 +14,9 @@ def read_table(path: Path) -> list[dict[str, str]]:
 
 
 def read_columns(path: Path) -> list[str]:
-    """Return the names of the columns of a CSV file, which may have no rows."""
+    """Return the names of the columns of a CSV file, which may have no rows, or nothing at all: then there are none."""
     with path.open(encoding="utf-8-sig", newline="") as file:
-        return next(csv.reader(file))
+        return next(csv.reader(file), [])
 
 
 def write_table(path: Path, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:

@@ -53,13 +53,14 @@ def find(
     """Yield the images among `paths` and in the folders among them, and what is refused with the reason.
 
     Paths are taken in their order; in a folder files come before subfolders, each sorted by name. Whatever is reached
-    twice is yielded once, at the place of the path that names it. A file that is given is tried whatever its name; in
-    folders, only names like those of images are. Hidden files are passed over, and the folders `leave_out`; other
-    files too, and are counted in `passed_over` {ending: number}, those with an ending that is no kind of file together,
-    and as `masks` those that are named as masks of a photograph beside them (`x_mask.png`, `x.png` beside `x.jpg`).
-    Links in a folder that lead out of it, to folders or nowhere are refused; a path that is given may be a link.
+    twice is yielded once, at the place of the path that names it; a link to a file is another name, not that file. A
+    file that is given is tried whatever its name; in folders, only names like those of images are. Hidden files are
+    passed over, and the folders `leave_out`; other files too, and are counted in `passed_over` {ending: number}, those
+    with an ending that is no kind of file together, and as `masks` those that are named as masks of a photograph beside
+    them (`x_mask.png`, `x.png` beside `x.jpg`). Links in a folder that lead out of it, to folders or nowhere are
+    refused; a path that is given may be a link.
     """
-    places = [os.path.realpath(path) for path in paths]
+    places = [_place(path) for path in paths]
     elsewhere = {*places, *(os.path.realpath(folder) for folder in leave_out)}
     seen = set()
     for path, place in zip(paths, places, strict=True):
@@ -70,6 +71,13 @@ def find(
             yield from _in_folder(Path(path), place, Path(path), elsewhere, passed_over)
         else:
             yield _checked(Path(path), Path(path).resolve(), Path(path).resolve().parent)
+
+
+def _place(path: Path) -> str:
+    """Return what a path names: a folder itself, whatever link leads there, but a link to a file as it is named."""
+    if os.path.isdir(path):
+        return os.path.realpath(path)
+    return os.path.join(os.path.realpath(os.path.dirname(path) or "."), os.path.basename(path))
 
 
 def _in_folder(

@@ -20,9 +20,9 @@ from defectdistill.prediction.tables import LINES, REJECTED, TABLE
 
 UNFINISHED, JOB, LOCK = ".predict-unfinished", "job.json", "lock"
 PAGE, SUMMARY = "index.html", "summary.json"
-# Moved in this order: the summary says from the first one on that the folder is ours, and until the tables are moved a
-# run can be gone on from.
-WRITTEN = (SUMMARY, PAGE, REJECTED, LINES, TABLE)
+# Moved in this order: the summary says from the first one on that the folder is ours, and the lines, of which the table
+# can be made again, are what a run is gone on from.
+WRITTEN = (SUMMARY, PAGE, REJECTED, TABLE, LINES)
 TORN = f".{TABLE}.new"  # a kill while the table is written anew leaves it
 MARKS = {"model", "temperature", "threshold", "images"}  # keys that a summary written here has
 

@@ -134,9 +134,17 @@ def finish(folder: Path, outputs: Iterable[str]) -> None:
             copy(outputs, Path(), beside / "result")
     except OSError:  # a full disk must not undo a training that is done
         shutil.rmtree(beside)
-    shutil.rmtree(folder)
+    remove(folder)
     if beside.is_dir():
         os.replace(beside, folder)
+
+
+def remove(folder: Path) -> None:
+    """Remove a training's folder, under another name first: one of two checkpoints alone would not be gone on from."""
+    gone = folder.with_name(f".{folder.name}.gone")
+    shutil.rmtree(gone, ignore_errors=True)
+    os.replace(folder, gone)
+    shutil.rmtree(gone)
 
 
 def prune(trainings: Path) -> None:
@@ -146,4 +154,4 @@ def prune(trainings: Path) -> None:
         with contextlib.suppress(Timeout, OSError):
             if time.time() - folder.stat().st_mtime > life:
                 with lock_of(folder).acquire(blocking=False):
-                    shutil.rmtree(folder)
+                    remove(folder)

@@ -58,6 +58,7 @@ def test_a_row_without_an_image_is_listed(tree):
         ("image,group\nz/1.png,x\n", {}, "no row of groups.csv"),
         ("image,group\na/1.png,x\n2.png,y\n", {}, "row 3 of groups.csv: several images are called 2.png"),
         ("", {}, r"the columns \(none\)"),
+        ("image,group\n", {}, "no row of groups.csv"),
         ("", {"groups": "missing.csv"}, r"there is no .*missing\.csv; give the name"),
     ],
 )
@@ -66,3 +67,33 @@ def test_a_group_table_that_cannot_be_used(tree, text, settings, complaint):
     tree("b/2.png")
     with pytest.raises(DataError, match=complaint):
         tree(**{"groups": "groups.csv"} | settings)
+
+
+def test_the_copy_that_stays_has_the_group_of_the_one_that_is_left_out(tree):
+    """Which of them the table names is chance: without its group it could come to another side than the object."""
+    table(tree, "image,group\na/1.png,x\na/2.png,x\nb/3.png,y\n")
+    (tree.root / "a/0 copy.png").write_bytes((tree.root / "a/1.png").read_bytes())
+    found, rejected = tree(groups="groups.csv")
+    assert rejected == {"a/1.png": "same bytes as a/0 copy.png, which is kept"}
+    assert {name: sample.group for name, sample in found.items()} == {
+        "a/0 copy.png": "x", "a/2.png": "x", "b/3.png": "y",
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("place", ["a", "b"])
+def test_groups_that_share_a_photograph_are_one(tree, place):
+    """Under one class one of the copies stays; under two none does, and the others still show one object."""
+    table(tree, f"image,group\na/1.png,x\na/2.png,x\nb/3.png,y\n{place}/copy.png,y\n")
+    (tree.root / place / "copy.png").write_bytes((tree.root / "a/1.png").read_bytes())
+    found, _ = tree(groups="groups.csv")
+    assert {sample.group for sample in found.values()} == {"x"}
+    assert {"a/2.png", "b/3.png"} <= set(found)
+
+
+def test_a_table_joins_what_the_names_say_and_does_not_part_it(tree):
+    first, second = "a/IMG_3_jpg.rf.0123456789abcdef.jpg", "a/IMG_3_jpg.rf.ba98765432100000.jpg"
+    tree(first, second, "a/4.png", "b/5.png")
+    (tree.root / "groups.csv").write_text(f"image,group\n{first},tile\na/4.png,tile\n")
+    found, _ = tree(groups="groups.csv")
+    assert found[first].group == found[second].group == found["a/4.png"].group
+    assert found["b/5.png"].group is None

@@ -6,7 +6,7 @@ from defectdistill.data.errors import DataError
 from defectdistill.data.ingest import write_raw
 from defectdistill.data.prepare import prepare
 from defectdistill.data.sample import Rejected, Sample
-from defectdistill.data.sources.severstal.run_lengths import decode_runs
+from defectdistill.data.sources.severstal.run_lengths import decode_runs, read_runs
 from defectdistill.data.sources.severstal.source import CLASSES, samples
 
 APART, JOINED = "ImageId,ClassId,EncodedPixels", "ImageId_ClassId,EncodedPixels"
@@ -121,13 +121,23 @@ def test_what_does_not_fit_is_left_out_with_the_reason(tmp_path):
         (f"{APART}\na.jpg,5,1 1\n", r"line 2: the class is '5'; expected 1 to 4"),
         (f"{APART}\na.jpg,1,1 1\na.jpg,1,3 1\n", r"line 3: a\.jpg has the class 1 a second time"),
         (f"{APART}\na.jpg,1,1 9\na.jpg,2,20 1\n", r"marks cracks, but no image shows mostly that"),
+        (f"{APART}\na.jpg,²,1 1\n", r"line 2: the class is '²'; expected 1 to 4"),
+        ("", r"the columns \(none\); expected EncodedPixels"),
+        (f"{APART}\n\udcfcber.jpg,1,1 1\n", r"train\.csv is no CSV file in UTF-8"),
     ],
 )
 def test_a_table_that_cannot_be_used_is_named(tmp_path, table, message):
     write(tmp_path, APART)
-    (tmp_path / "train.csv").write_text(table)
+    (tmp_path / "train.csv").write_text(table, encoding="utf-8", errors="surrogateescape")
     with pytest.raises(DataError, match=message):
         read(tmp_path)
+
+
+def test_the_run_lengths_of_a_large_photograph_are_read(tmp_path):
+    runs = " ".join(f"{2 * start + 1} 1" for start in range(20_000))
+    (tmp_path / "train.csv").write_text(f"{APART}\na.jpg,1,{runs}\n")
+    assert len(runs) > 131_072  # what Python's csv takes by itself
+    assert read_runs(tmp_path / "train.csv", 4) == {"a.jpg": {1: runs}}
 
 
 def test_a_link_out_of_the_folder_is_not_followed(tmp_path):

@@ -3,9 +3,10 @@
 import csv
 import sys
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 
+from defectdistill.data.components import components
 from defectdistill.data.errors import DataError
 from defectdistill.data.sample import Rejected
 from defectdistill.data.sources.folder.names import shown
@@ -25,8 +26,8 @@ def read_groups(
     Raises `DataError` for a missing file or column, for two groups of one image, for a bare name that several images
     have, and where no row names an image.
     """
-    rows = _read_rows(path)
-    columns = {name.strip().lower(): name for name in rows[0] if name} if rows else {}
+    header, rows = _read_rows(path)
+    columns = {name.strip().lower(): name for name in header if name}
     image_column = _pick(columns, IMAGE_COLUMNS, path, "an image column")
     group_name = _pick(
         columns, (group_column.strip().lower(),) if group_column else GROUP_COLUMNS, path,
@@ -54,12 +55,31 @@ def read_groups(
     return groups, rejected
 
 
-def _read_rows(path: Path) -> list[dict[str, str]]:
+def join_groups(
+    named: Sequence[Mapping[PurePosixPath, str]], copies: Sequence[Sequence[PurePosixPath]]
+) -> dict[PurePosixPath, str]:
+    """Return image → group after several tables of groups and sets of `copies` with the same bytes.
+
+    What hangs together is one group, under the first of its names: of two copies one is left out, which may be the one
+    whose group was known. Images without a group and a copy of one with a group are not among them.
+    """
+    names = sorted({name for table in named for name in table.values()})
+    images = sorted({image for table in named for image in table} | {image for equal in copies for image in equal})
+    place = {thing: number for number, thing in enumerate([*names, *images])}
+    links = [(place[image], place[name]) for table in named for image, name in table.items()]
+    links += [(place[equal[0]], place[image]) for equal in copies for image in equal[1:]]
+    roots = components(len(place), links)
+    # Names come first: the smallest number in a part is a name's, if it has one.
+    return {image: names[roots[place[image]]] for image in images if roots[place[image]] < len(names)}
+
+
+def _read_rows(path: Path) -> tuple[list[str], list[dict[str, str]]]:
     try:
         lines = path.read_text(encoding="utf-8-sig").splitlines()
         # Spreadsheets of half of Europe write semicolons.
         delimiter = max(",;\t", key=lines[0].count) if lines else ","
-        return list(csv.DictReader(lines, delimiter=delimiter))
+        reader = csv.DictReader(lines, delimiter=delimiter)
+        return list(reader.fieldnames or ()), list(reader)
     except FileNotFoundError:
         raise DataError(
             f"ingest.folder.groups: there is no {path}; give the name of a CSV file in the folder of the photographs"

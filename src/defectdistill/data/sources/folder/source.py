@@ -11,8 +11,8 @@ from defectdistill.data.errors import DataError
 from defectdistill.data.sample import Rejected, Sample
 from defectdistill.data.sources.folder.annotations import find_annotations
 from defectdistill.data.sources.folder.classes import find_classes
-from defectdistill.data.sources.folder.duplicates import find_duplicates
-from defectdistill.data.sources.folder.groups import read_groups
+from defectdistill.data.sources.folder.duplicates import same_bytes, settle
+from defectdistill.data.sources.folder.groups import join_groups, read_groups
 from defectdistill.data.sources.folder.names import is_structural, photograph_of, split_of
 from defectdistill.data.sources.folder.pairing import pair_masks
 from defectdistill.data.sources.folder.walk import find_images, leads_out
@@ -36,14 +36,16 @@ def samples(
     masks, rejected = pair_masks(files)
     rejected += find_annotations(root, masks)
     classes = find_classes(list(masks), class_level)
-    group_of = {image: name for image in masks if (name := photograph_of(image.stem))}
+    named = [{image: name for image in masks if (name := photograph_of(image.stem))}]
     if groups is not None:
         if leads_out(root / groups, root):
             raise DataError(f"ingest.folder.groups: {groups!r} leads out of {root}; put the CSV file into that folder")
         told, unknown = read_groups(root / groups, group_column, masks)
-        group_of |= told
+        named.append(told)
         rejected += unknown
-    rejected += find_duplicates(root, classes, masks)
+    copies = same_bytes(root, classes)
+    rejected += [item for equal in copies for item in settle(equal, classes, masks)]
+    group_of = join_groups(named, copies)
     rejected += [Rejected(str(image), _why_outside(image)) for image in masks if image not in classes]
     left_out = {item.name for item in rejected}
     found = [

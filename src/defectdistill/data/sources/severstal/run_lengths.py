@@ -6,6 +6,7 @@ from the left. The public table comes in two layouts: one row an image and class
 with an empty field where there is no such defect).
 """
 
+import csv
 import re
 from collections import defaultdict
 from pathlib import Path
@@ -16,27 +17,34 @@ from defectdistill.data.errors import DataError
 from defectdistill.data.tables import read_columns, read_table
 
 Runs = dict[str, dict[int, str]]
+LARGEST_FIELD = 2**27  # letters: run lengths of a large photograph are more than the 131072 that csv takes by itself
 JOINED, APART, PIXELS = "ImageId_ClassId", ("ImageId", "ClassId"), "EncodedPixels"
 
 
 def read_runs(path: Path, classes: int) -> Runs:
     """Return {image's file name: {class number from 1: run lengths}} of a table in either layout.
 
-    Images that the table names without any defect have an empty dictionary. Raises `DataError` for a table with other
-    columns, a class that is none of 1 … `classes`, and a row that stands twice.
+    Images that the table names without any defect have an empty dictionary. Raises `DataError` for what is no CSV file
+    in UTF-8, a table with other columns, a class that is none of 1 … `classes`, and a row that stands twice.
     """
     if not path.is_file():
         raise DataError(f"there is no table {str(path)!r}; give its name by ingest.severstal.table")
-    columns = read_columns(path)
+    usual = csv.field_size_limit(LARGEST_FIELD)
+    try:
+        columns, rows = read_columns(path), read_table(path)
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise DataError(f"ingest.severstal.table: {path.name} is no CSV file in UTF-8 ({error})") from error
+    finally:
+        csv.field_size_limit(usual)
     if PIXELS not in columns or not (JOINED in columns or set(APART) <= set(columns)):
         raise DataError(
-            f"{path.name} has the columns {', '.join(columns)}; expected {PIXELS} and either {JOINED} or "
+            f"{path.name} has the columns {', '.join(columns) or '(none)'}; expected {PIXELS} and either {JOINED} or "
             f"{' and '.join(APART)}"
         )
     runs: Runs = defaultdict(dict)
-    for number, row in enumerate(read_table(path), start=2):
+    for number, row in enumerate(rows, start=2):
         name, _, identity = row[JOINED].rpartition("_") if JOINED in columns else (row[APART[0]], "", row[APART[1]])
-        if not (identity.isdigit() and 1 <= int(identity) <= classes):
+        if not (re.fullmatch("[0-9]+", identity or "") and 1 <= int(identity) <= classes):
             raise DataError(f"{path.name}, line {number}: the class is {identity!r}; expected 1 to {classes}")
         of_image = runs[name]
         if not (row[PIXELS] or "").strip():
