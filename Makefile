@@ -12,6 +12,8 @@ INSTALL := $(BIN)/uv pip install --quiet --compile-bytecode --python $(BIN)/pyth
 install: .venv/.installed  ## make .venv with everything that the pipeline needs
 
 .venv/.installed: pyproject.toml constraints.txt
+	@git rev-parse --git-dir > /dev/null 2>&1 || \
+		{ echo "this folder is no git repository, which DVC needs: clone it, or run git init here" >&2; exit 1; }
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt uv
 	$(INSTALL) .

@@ -31,12 +31,13 @@ def main() -> None:
     settings, threads = params.export, params.compute.threads
     set_up(threads, "cpu", "fp32")
     assessor, config = Assessor.load(MODEL), read_model_json(MODEL, Classifier)
+    chosen = read_json(CALIBRATION)["student"]
     notes = {
         "classes": config.classes,
         "preprocessing": config.preprocessing.model_dump(),
         "temperature": assessor.predictor.temperature,
         "threshold": assessor.threshold,
-        "target_accuracy": read_json(CALIBRATION)["student"]["target_accuracy"],
+        "target_accuracy": chosen["target_accuracy"],
         "weights_sha256": checkpoint.content_hash(MODEL),
     }
     paths = evenly(read_photographs(PREPARED, RAW, ("test",)).paths, settings.photographs)
@@ -48,6 +49,7 @@ def main() -> None:
             write_json(path, parity)
         results = read_json(Path("metrics/evaluate.json"))
         card = {"arch": config.student.arch, "results": results, "data": data, "licence": settings.licence}
+        card["how"] = chosen["how"]
         (ONNX / "model_card.md").write_text(model_card(notes=notes, parity=parity, **card), encoding="utf-8")
         (ONNX / "example.py").write_bytes(Path(example.__file__).read_bytes())
         run.log_metrics(flat_metrics(parity))

@@ -104,17 +104,33 @@ def test_folds_that_are_missing_are_named(store):
     lines = missing_of(store)
     assert [line.partition("missing: ")[2] for line in lines] == ["1, 4", "1, 2, 3, 4"]
     assert "prepare seed 0, augment seed 0, teacher seed 0, student seed 0" in lines[0]
-    for fold in (1, 4):
-        run(0.9, 0.8, prepare__fold=fold)
-    assert len(missing_of(store)) == 1
     said = []
-    with pytest.raises(ValueError, match="folds are missing"):
+    with pytest.raises(ValueError, match=r"of 5 folds .* are missing: 1, 2, 3, 4: train them again"):
         said.extend(summary("test/macro_f1", store / "summary", complete=True))
     assert said[-1].startswith("every training")  # all was said and written before
-    for fold in range(1, 5):
-        run(0.9, 0.8, prepare__fold=fold, distill__beta=0.9)
-    assert not missing_of(store)
-    list(summary("test/macro_f1", store / "summary", complete=True))
+
+
+def test_what_must_be_complete_is_the_group_of_the_newest_run(store):
+    """Another one of which folds are missing, given up long ago, is named and no error."""
+    run(0.9, 0.7, prepare__fold=0, distill__beta=0.9)
+    for fold in range(5):
+        run(0.9, 0.8, prepare__fold=fold)
+    said = list(summary("test/macro_f1", store / "summary", complete=True))
+    assert [line.partition("missing: ")[2] for line in said if "missing" in line] == ["1, 2, 3, 4"]
+
+
+@pytest.mark.parametrize(("metric", "groups"), [("test/macro_f1", 1), ("selective/below_threshold", 2)])
+def test_runs_that_were_calibrated_otherwise_are_compared_by_what_came_before_alone(store, metric, groups):
+    for target in (0.95, 0.99):
+        for seed in range(2):
+            with experiment_run(
+                PARAMS | {"prepare.fold": 0, "student.seed": seed, "evaluate.target_accuracy": target}, False
+            ) as logged:
+                logged.log_metrics({metric: 0.5 + seed / 10, f"baseline/{metric}": 0.4})
+                logged.set_tags({"raw/sha256": "a" * 64})
+    lines = [line for line in summary(metric, store / "summary") if line.startswith("group")]
+    assert len(lines) == groups
+    assert all(": 2 trainings" in line for line in lines)
 
 
 def test_runs_of_other_code_are_named(store):

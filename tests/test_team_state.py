@@ -7,7 +7,16 @@ import pytest
 from repository import TINY, make_repository, run
 
 from defectdistill.share import require_reproduced
-from defectdistill.team_state import EXPERIMENT, changed_files, is_cached, is_read, remote_section
+from defectdistill.team_state import (
+    EXPERIMENT,
+    changed_files,
+    changed_stages,
+    is_cached,
+    is_read,
+    lock_files,
+    lost_outputs,
+    remote_section,
+)
 
 SHARE = "defectdistill share"
 HASH, OTHER = "ab" * 16, "cd" * 16
@@ -42,6 +51,22 @@ def test_what_is_missing_is_said_with_the_command_that_adds_it(tmp_path):
 )
 def test_a_changed_file_matters_if_a_stage_or_dvc_reads_it(name, expected):
     assert is_read(name, {"stages/teacher.py", "data/source/photos"}) is expected
+
+
+def test_another_dvc_repository_in_this_one_is_not_asked_about(tmp_path):
+    """What `make repro-worth` leaves in pipelines/ kept everything else from being shared."""
+    folder = make_repository(tmp_path / "own", TINY)
+    (folder / "dvc.lock").write_text("schema: '2.0'\nstages: {}\n")
+    gone = {"path": "table", "hash": "md5", "md5": HASH}
+    text = json.dumps({"stages": {"table": {"cmd": "x", "deps": [], "outs": [gone]}}})
+    (folder / "pipelines/worth/dvc.lock").write_text(text)
+    (folder / "pipelines/photos.dvc").write_text(json.dumps({"outs": [gone]}))
+    assert lock_files(folder) == ["dvc.lock"]
+    assert changed_files(folder, ["dvc.lock"]) == ["dvc.lock"]
+    run("git add -A && git commit -qm locks", folder)
+    assert lock_files(folder) == ["dvc.lock"]
+    assert lost_outputs(folder, "HEAD", tmp_path / "cache") == []
+    changed_stages(folder, ["dvc.lock"])  # dvc status fails where it is asked about files of another repository
 
 
 def keep(cache, key, content):

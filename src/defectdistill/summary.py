@@ -14,7 +14,10 @@ from defectdistill.tracking.store import EXPERIMENT, finished_runs, reader, show
 
 SPLITS = ("prepare.fold", "prepare.seed")
 SEEDS = ("augment.seed", "teacher.seed", "student.seed")
-ELSEWHERE = ("evaluate.", "compute.threads")  # no training depends on the one, and hardly on the other
+# No training depends on the one, and hardly on the other; what is scored after calibration depends on the first two.
+ELSEWHERE = ("evaluate.", "compute.threads")
+CALIBRATED = ("evaluate.calibrate", "evaluate.target_accuracy")
+UNCALIBRATED = ("test/", "validation/")  # scores
 PHOTOGRAPHS = "raw/sha256"  # the tag with the digest of what every split is made of
 SHOWN = 12  # digits of it
 CODE = ("src/", "stages/")  # files in which a change may change a result
@@ -27,7 +30,8 @@ def summary(metric: str, output: Path, complete: bool = False) -> Iterator[str]:
     A group are complete runs of the same photographs that differ in fold and seeds alone and are more than one; of runs
     with the same fold and seeds the last counts. Runs that do not say of which photographs they are stand by
     themselves. Folds that are missing are named. Writes `trainings.csv` and a picture for each group into `output`.
-    Raises ValueError where no group is found, and with `complete` after all else where folds are missing.
+    Raises ValueError where no group is found, and with `complete` after all else where folds of the newest run's group
+    are missing.
     """
     found = grouped(metric)
     groups = [(settings, runs) for settings, runs in found if len(runs) > 1]
@@ -51,23 +55,25 @@ def summary(metric: str, output: Path, complete: bool = False) -> Iterator[str]:
         for training, run in zip(trainings, runs, strict=True):
             rows.append((number, training.split, training.seed, training.student, training.baseline, run.info.run_id))
     write_table(output / "trainings.csv", COLUMNS, rows)
-    missing = missing_folds(found)
-    yield from missing
+    for _, runs in found:
+        yield from missing_folds(runs)
     yield f"every training: {output / 'trainings.csv'}"
-    if complete and missing:
-        raise ValueError("folds are missing, as named above: train them again (make crossval), then compare")
+    newest = max((runs for _, runs in found), key=lambda runs: max(run.info.start_time for run in runs))
+    if complete and (missing := missing_folds(newest)):
+        raise ValueError(f"{'; '.join(missing)}: train them again (make crossval), then compare")
 
 
 def grouped(metric: str) -> list[tuple[dict[str, str], list[Any]]]:
     """Return (settings, runs) of all groups, the largest first; some are of a single run."""
     groups: dict[frozenset, dict[tuple, Any]] = defaultdict(dict)
+    counted = () if metric.startswith(UNCALIBRATED) else CALIBRATED
     for run in finished_runs(reader(), EXPERIMENT):
         if {metric, f"baseline/{metric}"} <= set(run.data.metrics):
             place = tuple(run.data.params.get(name) for name in SPLITS + SEEDS)
             settings = {
                 name: value
                 for name, value in run.data.params.items()
-                if name not in SPLITS + SEEDS and not name.startswith(ELSEWHERE)
+                if name not in SPLITS + SEEDS and (not name.startswith(ELSEWHERE) or name in counted)
             }
             settings[PHOTOGRAPHS] = run.data.tags.get(PHOTOGRAPHS, "unknown")[:SHOWN]
             groups[frozenset(settings.items())][place] = run  # oldest first: a later one takes its place
@@ -84,17 +90,16 @@ def require_known(metric: str) -> None:
         raise ValueError(f"no run has {metric!r} of student and baseline; near it are {near} ({len(known)} in all)")
 
 
-def missing_folds(groups: Iterable[tuple[dict[str, str], list[Any]]]) -> list[str]:
-    """Return a line for every group and seed of which there are some folds and not all: those that are missing."""
+def missing_folds(runs: Iterable[Any]) -> list[str]:
+    """Return a line for every seed of a group of which there are some folds and not all: those that are missing."""
+    found = defaultdict(set)
+    for params in (run.data.params for run in runs):
+        if int(params.get("prepare.folds", 0)) and params.get("prepare.protocol") != "given":
+            found[listed(params, SPLITS[1:] + SEEDS), int(params["prepare.folds"])].add(int(params["prepare.fold"]))
     lines = []
-    for _, runs in groups:
-        found = defaultdict(set)
-        for params in (run.data.params for run in runs):
-            if int(params.get("prepare.folds", 0)) and params.get("prepare.protocol") != "given":
-                found[listed(params, SPLITS[1:] + SEEDS), int(params["prepare.folds"])].add(int(params["prepare.fold"]))
-        for (seeds, folds), there in sorted(found.items()):
-            if missing := sorted(set(range(folds)) - there):
-                lines.append(f"of {folds} folds ({seeds}) these are missing: {', '.join(map(str, missing))}")
+    for (seeds, folds), there in sorted(found.items()):
+        if missing := sorted(set(range(folds)) - there):
+            lines.append(f"of {folds} folds ({seeds}) these are missing: {', '.join(map(str, missing))}")
     return lines
 
 

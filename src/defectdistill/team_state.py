@@ -7,6 +7,7 @@ import json
 import re
 import subprocess
 import sys
+from collections.abc import Iterable
 from pathlib import Path, PurePosixPath
 from posixpath import normpath
 from typing import NamedTuple
@@ -102,10 +103,21 @@ def remote_section(root: Path, commit: str, name: str) -> str:
     return found[1].strip() if found else ""
 
 
+def nested(files: Iterable[str]) -> set[PurePosixPath]:
+    """Return the folders that are DVC repositories of their own, by a repository's files: here `pipelines`."""
+    return {PurePosixPath(name).parent.parent for name in files if name.endswith("/.dvc/config")}
+
+
+def is_below(name: str, folders: set[PurePosixPath]) -> bool:
+    """Say whether a file lies in one of some folders."""
+    return not folders.isdisjoint(PurePosixPath(name).parents)
+
+
 def lock_files(root: Path) -> list[str]:
-    """Return every dvc.lock, committed or not; raises ValueError if nothing was reproduced yet."""
+    """Return every dvc.lock of this DVC repository, committed or not; raises ValueError if there is none yet."""
     listed = ask(root, "git", "ls-files", "-z", "--cached", "--others", "--exclude-standard", "dvc.lock", "*/dvc.lock")
-    found = [name for name in listed.split("\0") if name]
+    others = nested(ask(root, "git", "ls-files", "-z").split("\0"))
+    found = [name for name in listed.split("\0") if name and not is_below(name, others)]
     if not found:
         raise ValueError("no dvc.lock: nothing was reproduced yet; run `dvc repro`, then commit dvc.lock")
     return found
@@ -114,13 +126,15 @@ def lock_files(root: Path) -> list[str]:
 def changed_files(root: Path, locks: list[str]) -> list[str]:
     """Return the files that stages read or DVC wrote, and that differ from the commit or are unknown to git."""
     entries = ask(root, "git", "status", "--porcelain", "-z", "--no-renames", "--untracked-files=all").split("\0")
+    others = nested(ask(root, "git", "ls-files", "-z").split("\0"))
     read = set()
     for lock in locks:
         for stage in YAML(typ="safe").load(root / lock)["stages"].values():
             for entry in stage.get("deps", ()):
                 # a stage's paths begin at dvc.yaml, or at the root where its wdir says so
                 read |= {normpath(entry["path"]), normpath(f"{PurePosixPath(lock).parent}/{entry['path']}")}
-    return [name for name in (entry[3:] for entry in entries if entry) if is_read(name, read)]
+    changed = [entry[3:] for entry in entries if entry]
+    return [name for name in changed if is_read(name, read) and not is_below(name, others)]
 
 
 def is_read(name: str, read: set[str]) -> bool:
@@ -133,7 +147,8 @@ def is_read(name: str, read: set[str]) -> bool:
 
 def changed_stages(root: Path, locks: list[str]) -> list[str]:
     """Return the stages, and data added by hand, that `dvc repro` would run or bring back."""
-    added = [name for name in ask(root, "git", "ls-files", "-z", "*.dvc").split("\0") if name]
+    files = ask(root, "git", "ls-files", "-z").split("\0")
+    added = [name for name in files if name.endswith(".dvc") and not is_below(name, nested(files))]
     pipelines = [str(PurePosixPath(lock).with_name("dvc.yaml")) for lock in locks]
     return list(json.loads(ask_dvc(root, "status", "--json", *pipelines, *added)))
 
@@ -148,7 +163,7 @@ def lost_outputs(root: Path, commit: str, cache: Path) -> list[str]:
     files = set(ask(root, "git", "ls-tree", "-r", "-z", "--name-only", commit).split("\0"))
     lost = []
     for name in sorted(files):
-        if PurePosixPath(name).name != "dvc.lock" and not name.endswith(".dvc"):
+        if (PurePosixPath(name).name != "dvc.lock" and not name.endswith(".dvc")) or is_below(name, nested(files)):
             continue
         document = YAML(typ="safe").load(ask(root, "git", "show", f"{commit}:{name}"))
         owners = document["stages"].values() if "stages" in document else [document]

@@ -409,6 +409,49 @@ def test_cards_and_table_say_where_a_photograph_lies_after_its_mask_was_saved(pa
     assert kept_in_table(page)["first.png"] == "collected/blue_stain/first.png"
 
 
+def test_a_class_more_on_one_card_leaves_what_is_chosen_on_the_others(page, files, tmp_path):
+    """The list of classes grows in the middle: what was chosen moved to its neighbour, and was kept as that."""
+    names = [f"{number}.png" for number in range(3)]
+    for number, name in enumerate(names):
+        (tmp_path / name).write_bytes(encoded(photograph("green_stain", 700 + number, 96, 64)))
+    cards = drop(page, tmp_path, *names)
+    cards.nth(1).get_by_role("combobox").select_option(label="red stain")
+    cards.nth(2).get_by_role("combobox").select_option(label="Another class …")
+    cards.nth(2).get_by_label("Name of the other class").fill("crack")
+    cards.first.get_by_role("combobox").select_option(label="Another class …")
+    cards.first.get_by_label("Name of the other class").fill("dent")
+    cards.first.get_by_role("button", name="Keep for training").click()
+    cards.first.get_by_text("Kept: collected/dent/0.png").wait_for()
+    assert cards.nth(2).get_by_label("Name of the other class").is_visible()
+    for position in (1, 2):
+        cards.nth(position).get_by_role("button", name="Keep for training").click()
+    cards.nth(1).get_by_text("Kept: collected/red_stain/1.png").wait_for()
+    cards.nth(2).get_by_text("Kept: collected/crack/2.png").wait_for()
+
+
+def test_a_mask_that_was_not_saved_is_asked_about_before_another_photograph_takes_its_place(page, files):
+    open_in_drawing(page, files, "red_stain.png")
+    page.locator(".dd-title").get_by_text("red_stain.png").wait_for()
+    draw_a_dot(page)
+    drawn, asked = alpha(page), []
+
+    def answer(dialog):
+        asked.append(dialog.message)
+        dialog.accept() if len(asked) > 1 else dialog.dismiss()
+
+    page.on("dialog", answer)
+    try:
+        with answered(page):
+            page.set_input_files("#dd-photograph", str(files / "blue_stain.png"))
+        assert "The mask of red_stain.png is not saved" in asked[0]
+        assert page.locator(".dd-title").text_content() == "red_stain.png"
+        assert (alpha(page) == drawn).all()
+        open_next(page, files, "blue_stain.png")
+    finally:
+        page.remove_listener("dialog", answer)
+    assert len(asked) == 2
+
+
 @pytest.mark.parametrize("button", ["Keep for training", "Mark the defect"])
 def test_a_card_of_earlier_photographs_does_nothing_to_the_present_ones(page, files, served, tmp_path, button):
     (tmp_path / "now.png").write_bytes(encoded(photograph("green_stain", 700, 96, 64)))

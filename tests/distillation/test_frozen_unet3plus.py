@@ -19,7 +19,7 @@ def trained(encoder="plain"):
     return model.eval()
 
 
-@pytest.mark.parametrize("encoder", ["plain", "resnet18", "efficientnet-b0"])
+@pytest.mark.parametrize("encoder", ["plain", "resnet18", "efficientnet-b0", "dpn68"])
 def test_it_says_what_the_trained_encoder_says(encoder):
     model = trained(encoder)
     teacher = freeze_unet3plus(model, CONFIG | {"encoder": encoder}, [8, 16])

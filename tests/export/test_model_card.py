@@ -53,6 +53,7 @@ GIVEN = {
         "sha256": "ef" * 32,
     },
     "parity": {"fp32": FORM, "int8": INT8},
+    "how": "fitted",
     "licence": None,
 }
 
@@ -138,3 +139,12 @@ def test_without_a_threshold_a_person_decides_always():
 
 def test_a_test_split_of_one_object_has_scores_without_intervals():
     assert "| Macro-F1 | 0.750 | 0.750 |" in card(results__student__intervals={}, results__baseline__intervals={})
+
+
+@pytest.mark.parametrize(
+    ("how", "said"), [("off", "`evaluate.calibrate` is false"), ("separated", "it was right about")]
+)
+def test_without_a_temperature_it_does_not_claim_to_be_calibrated(how, said):
+    text = card(notes__temperature=1.0, how=how)
+    assert f"Not calibrated: {said}" in text
+    assert "Calibrated" not in text

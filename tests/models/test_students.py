@@ -4,6 +4,7 @@ import pytest
 import torch
 import torchvision
 from safetensors.torch import save_file
+from torch import nn
 
 from defectdistill import checkpoint
 from defectdistill.checkpoint import load_all_but_head
@@ -62,6 +63,14 @@ def test_probing_changes_nothing():
     assert all(torch.equal(before[key], value) for key, value in network.state_dict().items())
     assert modes == [module.training for module in network.modules()]
     assert not any(module._forward_hooks for module in network.modules())
+
+
+def test_a_pooling_to_a_fixed_size_is_no_level():
+    """As a VGG's: 7 x 7 of an image of 224 pixels, which looks like stride 32, and of every other."""
+    network = nn.Sequential()
+    network.features = nn.Conv2d(3, 4, kernel_size=32, stride=32)
+    network.avgpool = nn.AdaptiveAvgPool2d(7)
+    assert {stride: tap.module for stride, tap in find_taps(network).items()} == {32: "features"}
 
 
 def test_a_level_that_the_student_lacks_is_named():

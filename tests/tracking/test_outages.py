@@ -12,6 +12,7 @@ import requests
 from servers import free_port
 from tracking_cases import all_runs, client, stored
 
+from defectdistill.tracking import journal
 from defectdistill.tracking import sender as sender_module
 from defectdistill.tracking.delivery import Delivery, deliver_left
 from defectdistill.tracking.journal import Journal, waiting
@@ -235,6 +236,24 @@ def test_a_killed_run_that_goes_on_is_one_run_with_each_step_once(store, killed,
     assert found.info.status == "FINISHED"
     assert [entry.step for entry in client(store).get_metric_history(found.info.run_id, "val_dice")] == [0, 1, 2, 3]
     assert {run.info.status for run in all_runs(store)} == {"FINISHED"}
+
+
+def test_an_earlier_part_that_comes_after_the_end_does_not_undo_it(store, killed):
+    """The store had failed with it, while the training went on and was finished."""
+    (earlier,) = waiting()
+    earlier.folder.rename(store / "aside")
+    with stage_run("teacher", {"teacher.lr": 0.001}, key="the-training") as run:
+        run.log_epoch({"epoch": 0, "val_dice": 0.5})
+    (store / "aside").rename(earlier.folder)
+    deliver_left(Delivery(connect()))
+    assert stored(store, "the-training").info.status == "FINISHED"
+    assert waiting() == []
+
+
+def test_a_kill_while_a_sent_journal_is_removed_leaves_no_half_of_it_to_be_sent(store, monkeypatch):
+    monkeypatch.setattr(journal.shutil, "rmtree", lambda path, **options: None)
+    a_run()
+    assert waiting() == []
 
 
 def test_a_journal_that_was_hardly_begun_is_given_up(store, monkeypatch):

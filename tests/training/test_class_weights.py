@@ -8,6 +8,7 @@ from test_tasks import ARCH, OPTIMISATION, pictures, train
 
 from defectdistill.data.batches import NO_LABEL
 from defectdistill.models.students import build_student
+from defectdistill.training import class_weights as module
 from defectdistill.training.class_weights import ClassWeights, adapted, class_weights
 from defectdistill.training.classification import ClassificationTask, Optimisation
 from defectdistill.training.fit import seed_everything
@@ -90,3 +91,13 @@ def test_a_weighted_training_learns_and_notes_its_weights(kind):
     assert ("class_weight_1" in history[0]) == (kind == "adaptive")
     if kind == "adaptive":
         assert history[0]["class_weight_1"] == 1.0
+
+
+def test_an_epoch_in_which_nothing_was_counted_ends_on_the_weights_device(monkeypatch):
+    """As those of a hint do: several GPUs cannot add up what lies in the processor's memory."""
+    added = []
+    monkeypatch.setattr(module, "rank_and_processes", lambda: (0, 2))
+    monkeypatch.setattr(module.distributed, "all_reduce", lambda counts: added.append(counts.device.type))
+    monkeypatch.setattr(module, "adapted", lambda weights, hits, seen: weights)
+    ClassWeights("adaptive", LABELS, 3).to("meta").end_epoch()
+    assert added == ["meta", "meta"]

@@ -1,18 +1,27 @@
-// Tells the server what is clicked in the cards, and clears what was chosen when other photographs take their place.
+// Tells the server what is clicked in the cards, and keeps what was chosen in each until other photographs take its place.
 let shown = "";
+const chosen = new Map(); // position of a card: what is chosen there
 
-function reset() {
+// The page's new text is laid over the old one place by place: a class more would move what is chosen to its neighbour.
+function restore() {
   const key = element.querySelector(".dd-results")?.dataset.key ?? "";
-  if (key === shown) return;
+  if (key !== shown) chosen.clear();
   shown = key;
-  for (const select of element.querySelectorAll("select")) select.value = "";
-  for (const input of element.querySelectorAll("input")) {
-    input.value = "";
-    input.hidden = true;
+  for (const card of element.querySelectorAll("article")) {
+    const [select, input] = ["select", "input"].map((name) => card.querySelector(name));
+    const { choice, other } = chosen.get(card.dataset.position) ?? { choice: "", other: "" };
+    select.value = choice;
+    input.value = other;
+    input.hidden = choice !== "other";
   }
 }
 
-watch("value", reset);
+watch("value", restore);
+element.addEventListener("input", (event) => {
+  const card = event.target.closest("article");
+  const [select, input] = ["select", "input"].map((name) => card.querySelector(name));
+  chosen.set(card.dataset.position, { choice: select.value, other: input.value });
+});
 element.addEventListener("change", (event) => {
   if (event.target.matches("select")) {
     const other = event.target.closest("article").querySelector("input");

@@ -10,8 +10,10 @@ let last = null; // where the stroke is, while there is one
 let place = { x: 0, y: 0 }; // of the brush, in pixels of the canvas
 let task = 0;
 let photograph = 0; // the number under which the server knows what is shown
+let unsaved = false;
 
 function remember() {
+  unsaved = true;
   earlier.push(brush.getImageData(0, 0, canvas.width, canvas.height));
   if (earlier.length > UNDONE) earlier.shift();
   undo.disabled = false;
@@ -131,6 +133,11 @@ function offer(choices) {
   label.value = entries.some(([value]) => value === chosen) ? chosen : "";
 }
 
+function stays(value) {
+  const open = find(".dd-title").textContent;
+  return unsaved && !confirm(`The mask of ${open} is not saved. Open ${value.name} all the same, and lose the mask?`);
+}
+
 function show(value, image) {
   photograph = value.photograph;
   [photo.src, canvas.width, canvas.height] = [value.photo, image.width, image.height];
@@ -140,6 +147,7 @@ function show(value, image) {
   size.value = Math.max(3, Math.round(Math.max(image.width, image.height) / 40));
   find(".dd-title").textContent = value.name;
   earlier = [];
+  unsaved = false;
   undo.disabled = true;
   panel.hidden = false;
   panel.scrollIntoView();
@@ -165,7 +173,12 @@ async function take(value) {
   task = value.task;
   const [image, mask] = await Promise.all([value.photo, value.mask].map((address) => address && picture(address)));
   const late = !image && value.photograph !== undefined && value.photograph !== photograph;
+  if (image && stays(value)) {
+    element.dataset.task = task;
+    return;
+  }
   if (value.choices) offer(value.choices);
+  if (!image && !mask && !late && !value.choices) unsaved = earlier.length > 0; // it was not kept
   if (image) show(value, image);
   if (mask && !late) {
     if (!image) remember();
@@ -188,6 +201,7 @@ element.addEventListener("click", (event) => {
   if (proposal) trigger("submit", { action: "propose", photograph, kind: proposal.dataset.propose });
   if (event.target.closest("[data-save]")) {
     kept.textContent = "";
+    unsaved = false;
     const [mask, choice] = [canvas.toDataURL(), label.value];
     trigger("submit", { action: "save", photograph, mask, choice, other: other.value });
   }

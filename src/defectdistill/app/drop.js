@@ -2,20 +2,24 @@
 const input = element.querySelector("input");
 const note = element.querySelector(".dd-note");
 const area = element.querySelector(".dd-drop");
+const waiting = []; // what comes while others are received goes with them
 let busy = false;
 
 async function send(files) {
-  if (busy || !files.length) return;
+  waiting.push(...files);
+  if (busy || !waiting.length) return;
   busy = true;
   const entries = [];
   const most = props.most;
-  for (const [position, file] of files.entries()) {
+  while (waiting.length) {
+    const position = entries.length;
+    const file = waiting.shift();
     if (position >= most) {
       entries.push({ name: file.name, reason: `more than ${most} at once; drop it again with the next batch` });
     } else if (file.size > props.largest) {
       entries.push({ name: file.name, size: file.size });
     } else {
-      note.textContent = `Receiving ${position + 1} of ${files.length} …`;
+      note.textContent = `Receiving ${position + 1} of ${position + 1 + waiting.length} …`;
       try {
         const { path } = await upload(file);
         entries.push({ name: file.name, path });

@@ -94,7 +94,7 @@ def fold_batch_norm(encoder: nn.Module) -> nn.Module:
     encoder.eval()
     try:
         folded = fuse(encoder)
-    except (fx.proxy.TraceError, TypeError, RuntimeError):
+    except (fx.proxy.TraceError, NameError, TypeError, RuntimeError):  # a dpn applies a module that it does not hold
         return encoder
     folded.delete_all_unused_submodules()
     return folded

@@ -5,6 +5,7 @@ from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
+from defectdistill.evaluation.calibration import OFF, SEPARATED
 from defectdistill.evaluation.report_words import flattery, number, per_cent, promise, span
 from defectdistill.evaluation.scores import metric_names
 from defectdistill.evaluation.selective import LEAST_ABOVE
@@ -24,12 +25,14 @@ def model_card(
     results: Mapping[str, Any],
     data: Mapping[str, Any],
     parity: Mapping[str, Any],
+    how: str,
     licence: str | None,
 ) -> str:
     """Return the card as Markdown; texts that come from the user cannot break out of its tables.
 
     `notes` are those inside the files, `results` evaluate.json, `data` the prepared data's summary.json, `parity` from
-    `export_student`; `licence` of the photographs, None if nobody has said.
+    `export_student`; `how` the temperature was found, as `calibration.Temperature` says it; `licence` of the
+    photographs, None if nobody has said.
     """
     environment = Environment(
         loader=PackageLoader("defectdistill.export", "."), trim_blocks=True, lstrip_blocks=True,
@@ -44,7 +47,7 @@ def model_card(
         notes=sorted(notes),
         size=notes["preprocessing"]["size"],
         resize_words=_RESIZE[notes["preprocessing"]["resize"]],
-        temperature_words=temperature_words(notes["temperature"]),
+        temperature_words=temperature_words(notes["temperature"], how),
         weights=notes["weights_sha256"],
         files=[(FILES[form], each) for form, each in made.items() if each.get("kept", True)],
         threshold=notes["threshold"],
@@ -135,11 +138,15 @@ def int8_words(int8: Mapping[str, Any] | None) -> str:
     )
 
 
-def temperature_words(temperature: float) -> str:
-    """Return how the probabilities were calibrated."""
-    if temperature == 1:
-        return "no temperature was needed, or the validation split could not tell one"
-    return f"a temperature of {temperature:.3f}, found on the validation split, divides the logits"
+def temperature_words(temperature: float, how: str) -> str:
+    """Return in a sentence whether the probabilities are calibrated; `how` as `calibration.Temperature` says it."""
+    if how == OFF:
+        return "Not calibrated: `evaluate.calibrate` is false."
+    if how == SEPARATED:
+        return (
+            "Not calibrated: it was right about every validation photograph, which no temperature can be learned from."
+        )
+    return f"Calibrated: a temperature of {temperature:.3f}, found on the validation split, divides the logits."
 
 
 def chosen_words(selective: Mapping[str, Any]) -> str:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import torch
 from torch import nn
 
+SAME_SIZE = (nn.AdaptiveAvgPool2d, nn.AdaptiveMaxPool2d)  # of one size whatever the image: no level of a stride
 PROBE_SIZE = 224  # divisible by every stride up to 32, so that H·stride equals the input's side exactly
 
 
@@ -41,7 +42,11 @@ def find_taps(network: nn.Module) -> dict[int, Tap]:
 
         return hook
 
-    handles = [module.register_forward_hook(note(name)) for name, module in network.named_modules() if name]
+    handles = [
+        module.register_forward_hook(note(name))
+        for name, module in network.named_modules()
+        if name and not isinstance(module, SAME_SIZE)
+    ]
     modes = {module: module.training for module in network.modules()}
     parameter = next(network.parameters())
     try:

@@ -57,6 +57,7 @@ def write_page(
         found=found,
         sections=sections,
         threshold=assessor.threshold,
+        is_calibrated=assessor.predictor.temperature != 1,
         has_maps=bool(assessor.predictor.student.taps()),
         bad=bad,
         rejected=list(islice(rejected, MOST_REJECTED)),

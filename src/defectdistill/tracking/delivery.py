@@ -36,6 +36,8 @@ class Delivery:
         run, sent, (events, torn) = journal.run, journal.sent(), journal.read()
         run_id = self.run_id(run)
         for number, event in enumerate(events[sent:], sent + 1):
+            if event.get("status") == "RUNNING" and self.is_over(run_id, run["start"]):
+                event = {name: value for name, value in event.items() if name != "status"}
             try:
                 self.apply(run_id, journal, event)
             except Missing as error:
@@ -47,13 +49,19 @@ class Delivery:
             journal.mark_sent(number)
         for number in torn:
             self.leave_out(f"an entry of {run['name']} is torn: line {number} of {journal.folder / 'events.jsonl'}")
-        if final and not any(event.get("status") in FINAL for event in events) and not resumed(journal, run["key"]):
+        is_open = final and not any(event.get("status") in FINAL for event in events)
+        if is_open and not resumed(journal, run["key"]) and not self.is_over(run_id, run["start"]):
             self.client.set_terminated(run_id, "KILLED", events[-1]["time"] if events else run["start"])
 
     def leave_out(self, what: str) -> None:
         """Note once what never will be sent."""
         if what not in self.left_out:
             self.left_out.append(what)
+
+    def is_over(self, run_id: str, start: int) -> bool:
+        """Whether the store says that a run ended after a journal of it began at `start` (ms): a later one ended it."""
+        info = self.client.get_run(run_id).info
+        return info.status in FINAL and info.end_time is not None and info.end_time > start
 
     def run_id(self, run: dict[str, Any]) -> str:
         """Return the id of the run with a journal's key, creating the run at the first call."""

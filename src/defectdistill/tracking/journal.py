@@ -148,8 +148,11 @@ class Journal:
         return self.folder.rename(target)
 
     def remove(self) -> None:
-        """Delete a journal that the store has whole."""
-        shutil.rmtree(self.folder)
+        """Delete a journal that the store has whole; half of one would be sent anew as another run's."""
+        sent = journals_folder().with_name("tracking-sent")
+        sent.mkdir(exist_ok=True)
+        self.folder.rename(sent / self.folder.name)
+        shutil.rmtree(sent, ignore_errors=True)  # with what a kill left there
         self.lock.release()
 
 

@@ -53,8 +53,9 @@ class Sender(threading.Thread):
     def send(self) -> None:
         """Send what is there now."""
         if self.delivery is None:
-            self.delivery = Delivery(connect())
-            deliver_left(self.delivery)
+            delivery = Delivery(connect())
+            deliver_left(delivery)
+            self.delivery = delivery  # not before: what others left is tried again, earlier runs first
         self.delivery.send(self.journal)
 
     def tell(self) -> None:

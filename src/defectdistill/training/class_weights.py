@@ -76,6 +76,8 @@ class ClassWeights(nn.Module):
         """Set the weights of the next epoch, the same in all processes, and forget what was counted."""
         if self.kind != "adaptive":
             return
+        # On the device that processes speak by, where nothing was counted in the epoch too (of a hint).
+        self.hits, self.seen = self.hits.to(self.weights.device), self.seen.to(self.weights.device)
         if rank_and_processes()[1] > 1:
             distributed.all_reduce(self.hits)
             distributed.all_reduce(self.seen)

@@ -74,6 +74,7 @@ def train_once(
         if not (folder / "run").exists():
             with replacing(folder / "run") as path:
                 path.write_text(uuid.uuid4().hex)
+        shutil.rmtree(result, ignore_errors=True)  # whose short life would be that of the new checkpoints
         train(Work(folder, settings, (folder / "run").read_text()))
         finish(folder, outputs)
 
