@@ -47,7 +47,7 @@ def medians(measured: Mapping[str, list[float]]) -> dict[str, float]:
 
 
 def ratio(measured: Mapping[str, list[float]], side: str, other: str) -> float:
-    """Return how many times the other's a side's figures are: the median of the rounds' ratios.
+    """Return by how many times a side's figures exceed another's: the median of the rounds' ratios, above 0.
 
     A machine's rate may change by times within minutes; within a round it changes less than between the rounds whose
     medians would be divided.

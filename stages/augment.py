@@ -18,10 +18,8 @@ from defectdistill.tracking.runs import stage_run
 OUTPUTS = ("data/augmented", "data/augmented_unlabelled", "metrics/augment", "metrics/runs/augment.json")
 SHOWN = 12
 SHEET, MADE = Path("metrics/augment/contact_sheet.png"), Path("metrics/augment/synthesized.png")
-TITLES = {
-    True: "Training photographs (first column) and their augmented copies",
-    False: "Photographs and augmented copies to learn from; the others of these are in other splits",
-}
+TITLE = "Training photographs (first column) and their augmented copies"
+DIVIDED = "Photographs and augmented copies to learn from; the others of these are in other splits"
 FORGED = "Good photographs, and what was made of each"
 
 
@@ -40,8 +38,8 @@ def main() -> None:
         photographs = by_photograph(index)
         shown = photographs[:: max(1, len(photographs) // SHOWN)][:SHOWN]  # from all over the training split
         rows = [(Path(index[found[0]]["name"]).name, images[found], masks[found]) for found in shown]
-        all_there = all(index[found[0]]["copy"] == "0" for found in photographs)
-        contact_sheet(rows, max(map(len, shown)), SHEET, TITLES[all_there], synthetic=data["synthetic"])
+        title = TITLE if all(index[found[0]]["copy"] == "0" for found in photographs) else DIVIDED
+        contact_sheet(rows, max(map(len, shown)), SHEET, title, synthetic=data["synthetic"])
         if made:
             contact_sheet(made, max(len(row[1]) for row in made), MADE, FORGED, synthetic=data["synthetic"])
         run.log_metrics({"images": len(images)})

@@ -14,10 +14,9 @@ from defectdistill.tracking.store import EXPERIMENT, finished_runs, reader, show
 
 SPLITS = ("prepare.fold", "prepare.seed")
 SEEDS = ("augment.seed", "teacher.seed", "student.seed")
-# No training depends on the one, and hardly on the other; what is scored after calibration depends on the first two.
-ELSEWHERE = ("evaluate.", "compute.threads")
+ELSEWHERE = ("evaluate.", "compute.threads")  # no training depends on the one, and hardly on the other
+UNCALIBRATED = ("test/", "validation/")  # scores; others depend on these two, which count there
 CALIBRATED = ("evaluate.calibrate", "evaluate.target_accuracy")
-UNCALIBRATED = ("test/", "validation/")  # scores
 PHOTOGRAPHS = "raw/sha256"  # the tag with the digest of what every split is made of
 SHOWN = 12  # digits of it
 CODE = ("src/", "stages/")  # files in which a change may change a result

@@ -148,7 +148,8 @@ def is_read(name: str, read: set[str]) -> bool:
 def changed_stages(root: Path, locks: list[str]) -> list[str]:
     """Return the stages, and data added by hand, that `dvc repro` would run or bring back."""
     files = ask(root, "git", "ls-files", "-z").split("\0")
-    added = [name for name in files if name.endswith(".dvc") and not is_below(name, nested(files))]
+    others = nested(files)
+    added = [name for name in files if name.endswith(".dvc") and not is_below(name, others)]
     pipelines = [str(PurePosixPath(lock).with_name("dvc.yaml")) for lock in locks]
     return list(json.loads(ask_dvc(root, "status", "--json", *pipelines, *added)))
 
@@ -161,9 +162,9 @@ def cache_folder(root: Path) -> Path:
 def lost_outputs(root: Path, commit: str, cache: Path) -> list[str]:
     """Return the outputs of a commit that are neither in this machine's cache nor in git: nobody can be given them."""
     files = set(ask(root, "git", "ls-tree", "-r", "-z", "--name-only", commit).split("\0"))
-    lost = []
+    others, lost = nested(files), []
     for name in sorted(files):
-        if (PurePosixPath(name).name != "dvc.lock" and not name.endswith(".dvc")) or is_below(name, nested(files)):
+        if (PurePosixPath(name).name != "dvc.lock" and not name.endswith(".dvc")) or is_below(name, others):
             continue
         document = YAML(typ="safe").load(ask(root, "git", "show", f"{commit}:{name}"))
         owners = document["stages"].values() if "stages" in document else [document]

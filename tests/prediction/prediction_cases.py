@@ -15,7 +15,7 @@ CLASSES = ["bead", "arc_mark", "<b>soot</b>"]
 SIDE = 32
 
 
-def write_model(folder: Path, threshold: float | None = 0.5, resize: str = "squash") -> None:
+def write_model(folder: Path, threshold: float | None = 0.5, resize: str = "squash", temperature: float = 1.5) -> None:
     """Write models/student, models/baseline and metrics/calibration.json of a small network that is not sure."""
     torch.manual_seed(0)
     network = build_student("small_cnn_3", 3)
@@ -24,7 +24,10 @@ def write_model(folder: Path, threshold: float | None = 0.5, resize: str = "squa
         config = classifier_config("small_cnn_3", CLASSES, SIDE, resize)
         checkpoint.save(folder / "models" / name, network.state_dict(), config)
     (folder / "metrics").mkdir(exist_ok=True)
-    chosen = {"student": {"temperature": 1.5, "threshold": threshold}, "baseline": {"temperature": 1, "threshold": 0.4}}
+    chosen = {
+        "student": {"temperature": temperature, "threshold": threshold},
+        "baseline": {"temperature": 1, "threshold": 0.4},
+    }
     (folder / "metrics/calibration.json").write_text(json.dumps(chosen))
 
 

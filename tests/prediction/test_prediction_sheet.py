@@ -22,8 +22,8 @@ def there(tmp_path, monkeypatch):
     return tmp_path
 
 
-def page(threshold=0.6, limit=120, resize="squash", paths=("in",)):
-    write_model(Path(), threshold, resize)
+def page(threshold=0.6, limit=120, resize="squash", paths=("in",), temperature=1.5):
+    write_model(Path(), threshold, resize, temperature)
     assessor = load_assessor(Path("models/student"), Path("metrics/calibration.json"), 4)
     options = Options(batch_size=4, sheet_limit=limit)
     outcome = predict([Path(path) for path in paths], Path("models/student"), assessor, Path("out"), options)
@@ -68,6 +68,13 @@ def test_without_a_threshold_everything_is_for_a_person():
     text, _ = page(threshold=None)
     assert "every answer is for a person" in text
     assert "Certain enough" not in text
+
+
+def test_it_says_calibrated_only_where_there_was_a_temperature():
+    assert "Confidence is calibrated there too" in page()[0]
+    text, _ = page(temperature=1)
+    assert "Confidence is as the model was trained" in text
+    assert "calibrated there too" not in text
 
 
 def test_nothing_is_loaded_from_elsewhere_and_no_name_becomes_markup():

@@ -256,6 +256,24 @@ def test_a_kill_while_a_sent_journal_is_removed_leaves_no_half_of_it_to_be_sent(
     assert waiting() == []
 
 
+def test_what_others_left_is_tried_again_before_ones_own(store, monkeypatch):
+    """Else an earlier part of a run would come after its end."""
+    calls = []
+
+    def fails_once(delivery):
+        calls.append(delivery)
+        if len(calls) == 1:
+            raise OSError("database is locked")
+
+    monkeypatch.setattr(sender_module, "deliver_left", fails_once)
+    sender = sender_module.Sender(Journal.start("a-key", "teacher", STAGES, "teacher", {}))
+    with pytest.raises(OSError, match="locked"):
+        sender.send()
+    sender.send()
+    assert len(calls) == 2
+    sender.journal.lock.release()
+
+
 def test_a_journal_that_was_hardly_begun_is_given_up(store, monkeypatch):
     journal = Journal.start("k", "teacher", STAGES, "teacher", {})
     (journal.folder / "run.json").unlink()

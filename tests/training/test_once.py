@@ -151,6 +151,19 @@ def test_old_results_and_forgotten_checkpoints_are_pruned_and_others_are_not(roo
     assert checkpoint.exists()
 
 
+def test_an_earlier_result_does_not_shorten_the_life_of_a_checkpoint(root):
+    log = []
+    start(log)
+    for name in ("models", "metrics"):
+        os.rename(name, f"old-{name}")
+    with pytest.raises(RuntimeError):
+        start(log, fails=True)  # the same once more, killed
+    ago = time.time() - 2 * once.RESULT_LIFE
+    os.utime(log[0].folder, (ago, ago))
+    start(log, settings={"teacher.lr": 0.4})
+    assert (log[0].folder / "resume.ckpt").exists()
+
+
 def test_a_kill_while_checkpoints_are_removed_leaves_none_where_a_training_looks_for_them(root, monkeypatch):
     """One of two checkpoints of a training that is done could not be gone on from, ever."""
     log, remove = [], once.shutil.rmtree

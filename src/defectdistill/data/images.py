@@ -14,13 +14,12 @@ from PIL import Image, UnidentifiedImageError
 # gigabytes.
 PIXEL_CEILING = 178_956_970
 
-# It warns of large or damaged files: here each is refused or fine. Once for the process, since `catch_warnings` is not
-# made for the threads that decode.
+# Pillow warns of large or damaged files: here each is refused or fine. Once for the process, since `catch_warnings` is
+# not made for the threads that decode.
 warnings.filterwarnings("ignore", module=r"PIL\.")
 
 # Named one by one, because Pillow's other readers include one (EPS) that starts another program on the file's content.
 _FORMATS = ("PNG", "JPEG", "BMP", "TIFF", "WEBP", "GIF", "PPM", "JPEG2000")
-_PAGED = ("TIFF", "GIF")
 _SIGNATURES = (b"\x89PNG", b"\xff\xd8", b"BM", b"II*\0", b"MM\0*", b"RIFF", b"GIF8", b"P5", b"P6", b"\0\0\0\x0cjP")
 _ARCHIVES = (b"PK\x03\x04", b"\x1f\x8b", b"BZh", b"\xfd7zXZ\0", b"7z\xbc\xaf", b"Rar!", b"\x28\xb5\x2f\xfd")
 _PHONE_FORMATS = (b"heic", b"heix", b"hevc", b"mif1", b"msf1", b"avif")
@@ -171,7 +170,7 @@ def _check_end(image: Image.Image, data: bytes) -> None:
 
 
 def _check_pages(image: Image.Image) -> None:
-    if image.format not in _PAGED or image.n_frames == 1:
+    if image.format not in ("TIFF", "GIF") or image.n_frames == 1:
         return
     first = image.size
     image.seek(1)

@@ -7,8 +7,8 @@ import numpy as np
 from defectdistill.data.errors import DataError
 from defectdistill.data.mask_image import MaskImage
 
+TABLED = ("labels", "palette", "colours")  # codings in which what a mask holds can name a class
 # How a set can be coded. The first three lead to the same label map and differ in what is reported.
-TABLED = ("labels", "palette", "colours")  # what a mask holds names a class
 CODINGS = ("binary", "zero_one", "grey", *TABLED)
 
 # A grey mask that holds nothing above this holds ids: nobody's edges are smoothed from 0 to 32.
@@ -79,10 +79,8 @@ def resolve_table(table: Table | None, classes: Sequence[str], coding: str) -> d
                 f"decides: leave it out, or say by prepare.mask_coding what the masks hold ({', '.join(TABLED)})"
             )
         return None
-    if not table and coding == "colours":
-        return None
     if not table:
-        return {label: label for label in range(len(classes) + 1)}
+        return None if coding == "colours" else {label: label for label in range(len(classes) + 1)}
     entries = {BACKGROUND: 0 if coding != "colours" else (0, 0, 0), **table}
     result: dict[int | tuple[int, ...], int] = {}
     for name, value in entries.items():

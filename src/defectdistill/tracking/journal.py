@@ -148,11 +148,12 @@ class Journal:
         return self.folder.rename(target)
 
     def remove(self) -> None:
-        """Delete a journal that the store has whole; half of one would be sent anew as another run's."""
+        """Delete a journal that the store has whole, moved first: half of one looks like a killed run's."""
         sent = journals_folder().with_name("tracking-sent")
-        sent.mkdir(exist_ok=True)
+        sent.mkdir(exist_ok=True)  # and it stays: others may be moving theirs there
         self.folder.rename(sent / self.folder.name)
-        shutil.rmtree(sent, ignore_errors=True)  # with what a kill left there
+        for left in sent.iterdir():  # with what a kill left
+            shutil.rmtree(left, ignore_errors=True)
         self.lock.release()
 
 
