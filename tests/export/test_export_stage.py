@@ -40,7 +40,7 @@ def folder(tmp_path, monkeypatch):
     (tmp_path / "metrics").mkdir()
     results["data"] = {"test_images_with_a_copy": len(rows)}
     write_json(tmp_path / "metrics/evaluate.json", results)
-    found = {"temperature": 1.5, "threshold": 0.6, "target_accuracy": 0.95}
+    found = {"temperature": 1.5, "how": "fitted", "threshold": 0.6, "target_accuracy": 0.95}
     write_json(tmp_path / "metrics/calibration.json", {"student": found})
     (tmp_path / "params.yaml").write_bytes((PROJECT / "params.yaml").read_bytes())
     monkeypatch.chdir(tmp_path)

@@ -36,10 +36,9 @@ class Delivery:
         run, sent, (events, torn) = journal.run, journal.sent(), journal.read()
         run_id = self.run_id(run)
         for number, event in enumerate(events[sent:], sent + 1):
-            if event.get("status") == "RUNNING" and self.is_over(run_id, run["start"]):
-                event = {name: value for name, value in event.items() if name != "status"}
             try:
-                self.apply(run_id, journal, event)
+                if event.get("status") != "RUNNING" or not self.is_over(run_id, run["start"]):
+                    self.apply(run_id, journal, event)
             except Missing as error:
                 self.leave_out(f"an artifact of {run['name']} is missing: {error}")
             except Exception as error:
