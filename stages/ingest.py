@@ -33,6 +33,12 @@ def main() -> None:
         run.log_metrics({f"images/{label}": count for label, count in summary["counts"].items()})
         run.log_metrics({name: summary[name] for name in ("unlabelled", "masks", "rejected")})
         run.log_artifacts(Path("data/raw/rejected.csv"))
+    if source.DRAWN and any(inside.is_dir() for inside in Path(settings.path).glob("*")):
+        print(
+            f"WARNING: ingest.source = {settings.source} draws its photographs; the folder ingest.path = "
+            f"{settings.path} is not read; for photographs of your own set ingest.source: folder",
+            file=sys.stderr,
+        )
     labelled = sum(summary["counts"].values())
     print(f"{labelled} labelled images, {summary['unlabelled']} without a label; {summary['masks']} have a mask")
     if summary["masks_of_another_size"]:

@@ -57,3 +57,13 @@ def test_data_that_cannot_be_split_stops_before_training(tmp_path):
     assert "scratch" in output
     assert "Traceback" not in output
     assert not {"augment", "teacher"} & set(executed(output))
+
+
+def test_a_folder_that_a_drawing_source_does_not_read_is_named(tmp_path):
+    photographs(tmp_path / "mine", {"dent": 1})
+    folder = make_repository(tmp_path / "repository", TINY)
+    assert "is not read" not in run("dvc repro ingest", folder)
+    set_params(folder, {"ingest.path": str(tmp_path / "mine")})
+    output = run("dvc repro ingest", folder)
+    assert f"WARNING: ingest.source = synthetic draws its photographs; the folder ingest.path = {tmp_path}" in output
+    assert "ingest.source: folder" in output

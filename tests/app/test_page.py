@@ -153,6 +153,21 @@ def test_photographs_are_dropped_and_each_has_its_class_and_reasons(page, files)
     assert not page.errors
 
 
+def test_what_is_dropped_while_others_arrive_goes_with_them(page, files):
+    held = []
+    page.route("**/upload**", lambda route: route.continue_() if held else held.append(route))
+    with page.expect_request("**/upload**"):
+        page.set_input_files("#dd-files", str(files / "red_stain.png"))
+    page.locator(".dd-note", has_text="Receiving 1 of 1").wait_for()
+    page.set_input_files("#dd-files", str(files / "blue_stain.png"))
+    held[0].continue_()
+    page.locator(".dd-results").wait_for(timeout=60_000)
+    assert [card.locator(".dd-class").inner_text() for card in page.locator(".dd-card").all()] == [
+        "Red stain",
+        "Blue stain",
+    ]
+
+
 def test_the_other_model_gives_another_verdict(page, files):
     cards = drop(page, files, "red_stain.png")
     assert "Certain enough" in cards.locator(".dd-verdict").first.inner_text()

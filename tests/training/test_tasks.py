@@ -208,6 +208,17 @@ def test_more_processes_than_images_are_refused():
         train(classifier(), arrays, 1, machine=Machine("cpu", "fp32", devices=9))
 
 
+def test_batch_norms_that_several_processes_would_change_are_refused():
+    class BatchNormAct2d(nn.BatchNorm2d):
+        """As timm's: an activation of its own after it."""
+
+    task = classifier()
+    task.student.network.further = BatchNormAct2d(4)
+    arrays = {key: value for key, value in pictures().items() if not key.startswith("mask")}
+    with pytest.raises(ValueError, match=r"class BatchNormAct2d cannot.*compute\.devices: 1"):
+        train(task, arrays, 1, machine=Machine("cpu", "fp32", devices=2))
+
+
 def test_a_training_that_diverges_says_so():
     task = classifier()
     task.student.network.fc.weight.data.fill_(float("nan"))

@@ -21,7 +21,7 @@ from torch.utils.data import DataLoader
 from defectdistill.models.small_map_convolution import small_maps_as_products
 from defectdistill.processes import is_main_process
 from defectdistill.training.compute import Machine
-from defectdistill.training.distributed import layer_sync
+from defectdistill.training.distributed import check_batch_norms, layer_sync
 from defectdistill.training.restart import Restartable, WholeCheckpoints
 
 logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)  # no advertisements in a stage's output
@@ -105,6 +105,8 @@ def fit(
     main one. Raises ValueError if the loss stops being finite.
     """
     check_shares(train, validation, machine)
+    if machine.processes > 1:
+        check_batch_norms(task)
     watched, mode = monitor
     if is_main_process():
         print(f"{epochs * len(train)} optimiser steps: {epochs} epochs of {len(train)}", file=sys.stderr)
