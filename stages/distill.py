@@ -29,7 +29,7 @@ OUTPUTS = (str(MODEL), str(METRICS), f"metrics/runs/{STAGE}.json")
 def train(params: Params, work: Work) -> None:
     """Write the student and its history."""
     data, machine = read_json(LEARNED), set_up(**params.compute.model_dump())
-    settings = lengthened(params.student.model_dump(), SPLITS["train"])
+    settings = lengthened(params.student.model_dump(), SPLITS["train"], synthetic=data["synthetic"])
     kind = importlib.import_module(f"defectdistill.training.tasks.{params.student.task}")
     task = kind.student_task(settings, data, SPLITS["train"])
     lessons = [Lesson(task)]

@@ -31,7 +31,8 @@ OUTPUTS = ("models/teacher", "metrics/teacher", "metrics/runs/teacher.json")
 def train(params: Params, work: Work) -> None:
     """Write the teacher, its history and, of a segmentation network, a picture."""
     data, machine = read_json(LEARNED), set_up(**params.compute.model_dump())
-    settings = lengthened(params.teacher.model_dump(), TRAIN, params.teacher.masked_only)
+    section = params.teacher
+    settings = lengthened(section.model_dump(), TRAIN, synthetic=data["synthetic"], masked_only=section.masked_only)
     kind = importlib.import_module(f"defectdistill.training.teachers.{params.teacher.network}")
     with stage_run("teacher", work.settings, params.tracking.required, work.run) as run:
         teaching = kind.teaching(settings, data, TRAIN, VAL, machine.on_gpu)

@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from defectdistill.sections import Count, Name, NotNegative, Positive, Section, Seed, Steps
+from defectdistill.sections import Count, Name, NotNegative, Positive, Section, Seed, Steps, StepsOrAuto
 
 
 class UNet3PlusTeacher(Section):
@@ -60,7 +60,7 @@ class Training(Section):
     weight_decay: NotNegative
     batch_size: Annotated[int, Field(ge=2)]
     epochs: Count
-    min_steps: Steps
+    min_steps: StepsOrAuto
     patience: Count | None
     seed: Seed
 

@@ -6,10 +6,20 @@
 
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, PlainValidator, model_validator
+from pydantic_core import PydanticCustomError
+
+
+def steps_or_auto(value: object) -> int | str:
+    """Return what stands there, in one message where a union of pydantic's would give one for each of its types."""
+    if value == "auto" or (type(value) is int and value >= 0):
+        return value
+    raise PydanticCustomError("steps_or_auto", "expected auto, or a whole number from 0 on")
+
 
 Count = Annotated[int, Field(ge=1)]
 Steps = Annotated[int, Field(ge=0)]
+StepsOrAuto = Annotated[int | Literal["auto"], PlainValidator(steps_or_auto)]
 Seed = Annotated[int, Field(ge=0, lt=2**31)]
 Share = Annotated[float, Field(ge=0, le=1)]
 Positive = Annotated[float, Field(gt=0)]

@@ -26,7 +26,7 @@ def test_a_training_has_so_many_epochs_that_it_makes_its_steps(
     rows = [(f"{number}.png", 0, "given" if number < masked else "none") for number in range(images)]
     write_table(tmp_path / "index.csv", ("name", "label", "mask_source"), rows)
     settings = {"epochs": 12, "batch_size": 16, "min_steps": min_steps, "patience": None, "lr": 0.1}
-    assert lengthened(settings, tmp_path, masked_only) == settings | {"epochs": epochs}
+    assert lengthened(settings, tmp_path, synthetic=True, masked_only=masked_only) == settings | {"epochs": epochs}
 
 
 @pytest.mark.parametrize(
@@ -36,7 +36,15 @@ def test_a_training_has_so_many_epochs_that_it_makes_its_steps(
 def test_patience_grows_with_the_epochs(tmp_path, patience, min_steps, epochs, grown):
     write_table(tmp_path / "index.csv", ("name", "label"), [(f"{number}.png", 0) for number in range(40)])
     settings = {"epochs": 12, "batch_size": 16, "min_steps": min_steps, "patience": patience}
-    assert lengthened(settings, tmp_path) == settings | {"epochs": epochs, "patience": grown}
+    assert lengthened(settings, tmp_path, synthetic=False) == settings | {"epochs": epochs, "patience": grown}
+
+
+def test_photographs_are_learned_from_for_longer_than_drawn_ones(tmp_path):
+    write_table(tmp_path / "index.csv", ("name", "label"), [(f"{number}.png", 0) for number in range(40)])
+    settings = {"epochs": 12, "batch_size": 16, "min_steps": "auto", "patience": None}  # 3 steps an epoch
+    assert lengthened(settings, tmp_path, synthetic=False)["epochs"] == 234
+    assert lengthened(settings, tmp_path, synthetic=True)["epochs"] == 100
+    assert lengthened(settings | {"epochs": 500}, tmp_path, synthetic=False)["epochs"] == 500
 
 
 @pytest.mark.parametrize("images", [31, 32, 33, 34])
@@ -45,4 +53,4 @@ def test_it_counts_the_steps_that_the_loader_makes(tmp_path, images):
     loader = batches(PackedBatches(arrays), batch_size=16, seed=0)
     write_table(tmp_path / "index.csv", ("name", "label"), [(f"{number}.png", 0) for number in range(images)])
     settings = {"epochs": 1, "batch_size": 16, "min_steps": 7 * len(list(loader)), "patience": None}
-    assert lengthened(settings, tmp_path)["epochs"] == 7
+    assert lengthened(settings, tmp_path, synthetic=False)["epochs"] == 7
