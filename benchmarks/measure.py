@@ -32,11 +32,14 @@ def machine(threads: int) -> dict[str, str | int | bool]:
 
 
 def in_turn(sides: Mapping[str, Callable[[], float]], rounds: int) -> dict[str, list[float]]:
-    """Measure every side `rounds` times, in turn, so that a slow minute of the machine hits all of them."""
+    """Measure every side `rounds` times, in turn, so that a slow minute of the machine hits all of them.
+
+    Every second round goes backwards: a machine that slows down favours whatever comes first.
+    """
     measured: dict[str, list[float]] = {name: [] for name in sides}
     for number in range(rounds):
-        for name, measure in sides.items():
-            measured[name].append(measure())
+        for name in list(sides)[:: -1 if number % 2 else 1]:
+            measured[name].append(sides[name]())
             print(f"round {number + 1}: {name} {measured[name][-1]:.3g}", flush=True)
     return measured
 

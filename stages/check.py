@@ -8,6 +8,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "src"))
 
+from defectdistill.models.batch_norms import check_batch_norms
 from defectdistill.models.image_size import check_image_size
 from defectdistill.models.resunet import build_resunet
 from defectdistill.models.students import build_student
@@ -22,14 +23,11 @@ OUTPUTS = ("data/checked.txt",)
 FINISHED = sys.argv[1:] or ["classification"]
 
 
-def offline(weights: str) -> str:
-    """Return the weights to try: a file must be there and fit; what would be downloaded is left to its stage."""
-    return "none" if weights == "imagenet" else weights
-
-
-def check_network(section: Section, name: str, strides: list[int], side: int) -> None:
-    """Build what section `name` describes; raises ValueError where it lacks a stride, or does not take such images."""
-    weights, key = offline(section.weights), "arch" if hasattr(section, "arch") else "encoder"
+def check_network(section: Section, name: str, strides: list[int], side: int, several: bool) -> None:
+    """Build what section `name` describes; raises ValueError for a missing stride, images that it does not take, and
+    what `several` processes cannot train."""
+    weights = "none" if section.weights == "imagenet" else section.weights  # its stage downloads
+    key = "arch" if hasattr(section, "arch") else "encoder"
     if key == "arch":
         network = build_student(section.arch, 2, weights)
     elif hasattr(section, "width"):
@@ -39,6 +37,8 @@ def check_network(section: Section, name: str, strides: list[int], side: int) ->
     owner = f"{name}.{key} = {getattr(section, key)!r}"
     select_taps(network.taps() if key == "arch" else {tap.stride: tap for tap in network.taps}, strides, owner)
     check_image_size(network, side, owner)
+    if several:
+        check_batch_norms(network, owner)
 
 
 def main() -> None:
@@ -48,8 +48,9 @@ def main() -> None:
     params.ingest.require_folder()
     choose_accelerator(params.compute.accelerator)
     side, hinted = params.prepare.image_size, [params.distill.hint_level] * bool(params.distill.hint_epochs)
-    check_network(params.student, "student", params.distill.levels + hinted, side)
-    check_network(params.teacher, "teacher", params.freeze.levels, side)
+    several = params.compute.devices * params.compute.nodes > 1
+    check_network(params.student, "student", params.distill.levels + hinted, side, several)
+    check_network(params.teacher, "teacher", params.freeze.levels, side, several)
     output = Path(*OUTPUTS)
     output.parent.mkdir(parents=True, exist_ok=True)
     output.write_text("params.yaml is valid\n")

@@ -33,9 +33,10 @@ def main() -> None:
         run.log_metrics({f"images/{label}": count for label, count in summary["counts"].items()})
         run.log_metrics({name: summary[name] for name in ("unlabelled", "masks", "rejected")})
         run.log_artifacts(Path("data/raw/rejected.csv"))
-    if source.DRAWN and any(inside.is_dir() for inside in Path(settings.path).glob("*")):
+    folders = [inside for inside in Path(settings.path).glob("[!.@_]*") if inside.is_dir()]
+    if settings.source == "synthetic" and folders:  # what everybody begins with
         print(
-            f"WARNING: ingest.source = {settings.source} draws its photographs; the folder ingest.path = "
+            f"WARNING: ingest.source = synthetic draws its photographs; the folder ingest.path = "
             f"{settings.path} is not read; for photographs of your own set ingest.source: folder",
             file=sys.stderr,
         )

@@ -246,6 +246,17 @@ def test_a_pipeline_that_compares_masks_needs_a_teacher_that_marks_each_class(tm
             params_with(unfit).require_task(["segmentation"])
 
 
+def test_the_stage_check_refuses_an_encoder_that_several_processes_would_change(tmp_path):
+    changed(tmp_path, teacher__encoder="timm-efficientnet-b0", compute__devices=2)
+    command = [sys.executable, SHIPPED.parent / "stages/check.py"]
+    refused = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+    assert refused.stderr.startswith(
+        "check: teacher.encoder = 'timm-efficientnet-b0': its batch norms (BatchNormAct2d) cannot be taken over several"
+    )
+    changed(tmp_path, teacher__encoder="efficientnet-b0", compute__devices=2)
+    subprocess.run(command, cwd=tmp_path, check=True, capture_output=True)
+
+
 def test_the_stage_check_refuses_such_a_task_before_anything_is_trained(tmp_path):
     shutil.copy(SHIPPED.parent / "pipelines/cwd/params.yaml", tmp_path)
     command = [sys.executable, SHIPPED.parent / "stages/check.py"]

@@ -215,7 +215,7 @@ def test_batch_norms_that_several_processes_would_change_are_refused():
     task = classifier()
     task.student.network.further = BatchNormAct2d(4)
     arrays = {key: value for key, value in pictures().items() if not key.startswith("mask")}
-    with pytest.raises(ValueError, match=r"class BatchNormAct2d cannot.*compute\.devices: 1"):
+    with pytest.raises(ValueError, match=r"the network.*\(BatchNormAct2d\) cannot.*compute\.devices: 1"):
         train(task, arrays, 1, machine=Machine("cpu", "fp32", devices=2))
 
 

@@ -10,7 +10,7 @@ from defectdistill.models.taps import Tap
 
 PLAIN_DEPTH = 5
 LIBRARY_DEPTH = 5  # of segmentation-models-pytorch: 3 to 5 levels
-HEADS = "_conv_head", "_bn1", "conv_head", "bn2"  # what EfficientNets carry behind their last level, and never run
+HEADS = "_conv_head", "_bn1"  # what the library's EfficientNets carry behind their last level, and never run
 
 
 def conv_bn_relu(in_channels: int, out_channels: int) -> nn.Sequential:
@@ -67,10 +67,9 @@ class LibraryEncoder(nn.Module):
             self.network = smp.encoders.get_encoder(name, in_channels=in_channels, depth=depth, weights=weights)
         except Exception as error:  # to a name that they do not know or cannot build, the libraries say many things
             raise ValueError(f"teacher.encoder = {name!r} cannot be built: {error}") from error
-        if "efficientnet" in name:  # several processes would wait for gradients that never come
+        if name.startswith("efficientnet-"):  # several processes would wait for gradients that never come
             for head in HEADS:
-                if hasattr(self.network, head):
-                    getattr(self.network, head).requires_grad_(False)
+                getattr(self.network, head).requires_grad_(False)
         # The first output is the input itself. A depth that the architecture skips (ConvNeXt has no stride 2)
         # comes back with no channels.
         strides = [2**level for level in range(1, depth + 1)]

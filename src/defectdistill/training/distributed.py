@@ -87,17 +87,6 @@ def change_classes(model: nn.Module, classes: Mapping[type[nn.Module], type[nn.M
     return model
 
 
-def check_batch_norms(model: nn.Module) -> None:
-    """Raise ValueError for batch norms of a class of their own: over all processes what else they do would be lost."""
-    norms = {type(module) for module in model.modules() if isinstance(module, tuple(GLOBAL))}
-    if unknown := norms - set(GLOBAL):
-        names = ", ".join(sorted(kind.__name__ for kind in unknown))
-        raise ValueError(
-            f"batch norms of class {names} cannot be taken over several processes: train in one (compute.devices: 1, "
-            "compute.nodes: 1), or choose another encoder, for example resnet34"
-        )
-
-
 def layer_sync(accelerator: str) -> LayerSync:
     """Return how batch norms see the global batch: torch's own way on GPUs, ours on processors."""
     return GlobalBatchNormSync() if accelerator == "cpu" else TorchSyncBatchNorm()

@@ -18,10 +18,11 @@ import torch
 from lightning.pytorch.callbacks import Callback, EarlyStopping, ModelCheckpoint, TQDMProgressBar
 from torch.utils.data import DataLoader
 
+from defectdistill.models.batch_norms import check_batch_norms
 from defectdistill.models.small_map_convolution import small_maps_as_products
 from defectdistill.processes import is_main_process
 from defectdistill.training.compute import Machine
-from defectdistill.training.distributed import check_batch_norms, layer_sync
+from defectdistill.training.distributed import layer_sync
 from defectdistill.training.restart import Restartable, WholeCheckpoints
 
 logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)  # no advertisements in a stage's output
@@ -106,7 +107,7 @@ def fit(
     """
     check_shares(train, validation, machine)
     if machine.processes > 1:
-        check_batch_norms(task)
+        check_batch_norms(task, "the network, or a teacher that it asks in every step (freeze.store: always asks none)")
     watched, mode = monitor
     if is_main_process():
         print(f"{epochs * len(train)} optimiser steps: {epochs} epochs of {len(train)}", file=sys.stderr)

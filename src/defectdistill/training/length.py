@@ -7,7 +7,7 @@ from typing import Any
 from defectdistill.data.packed import masked_in
 from defectdistill.data.samplers import TRAINED_TOGETHER, batches_of
 
-LEAST = {"photographs": 700, "drawn": 300}  # steps by `min_steps: auto`: enough to learn what a teacher knows; a look
+LEAST = {"photographs": 700, "drawn": 300}  # steps by `auto`: to learn what a teacher knows; to see that all runs
 
 
 def lengthened(settings: dict[str, Any], train: Path, *, synthetic: bool, masked_only: bool = False) -> dict[str, Any]:
