@@ -33,10 +33,9 @@ def main() -> None:
         run.log_metrics({f"images/{label}": count for label, count in summary["counts"].items()})
         run.log_metrics({name: summary[name] for name in ("unlabelled", "masks", "rejected")})
         run.log_artifacts(Path("data/raw/rejected.csv"))
-    folders = [inside for inside in Path(settings.path).glob("[!.@_]*") if inside.is_dir()]
-    if settings.source == "synthetic" and folders:  # what everybody begins with
+    if settings.source == "synthetic" and any(inside.is_dir() for inside in Path(settings.path).glob("[!.@_]*")):
         print(
-            f"WARNING: ingest.source = synthetic draws its photographs; the folder ingest.path = "
+            "WARNING: ingest.source = synthetic draws its photographs; the folder ingest.path = "
             f"{settings.path} is not read; for photographs of your own set ingest.source: folder",
             file=sys.stderr,
         )

@@ -11,8 +11,8 @@ def check_batch_norms(model: nn.Module, owner: str) -> None:
     On GPUs they would become torch's over all processes and lose what else they do (timm's: an activation); on
     processors each process would go by the statistics of its own share.
     """
-    names = sorted({type(part).__name__ for part in model.modules() if isinstance(part, TORCHS)})
-    if other := [name for name in names if name not in {kind.__name__ for kind in TORCHS}]:
+    kinds = {type(part) for part in model.modules() if isinstance(part, TORCHS)}
+    if other := sorted(kind.__name__ for kind in kinds.difference(TORCHS)):
         raise ValueError(
             f"{owner}: its batch norms ({', '.join(other)}) cannot be taken over several processes: train in one "
             "(compute.devices: 1, compute.nodes: 1), or choose another, for example the encoder resnet34"

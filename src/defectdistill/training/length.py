@@ -7,7 +7,7 @@ from typing import Any
 from defectdistill.data.packed import masked_in
 from defectdistill.data.samplers import TRAINED_TOGETHER, batches_of
 
-LEAST = {"photographs": 700, "drawn": 300}  # steps by `auto`: to learn what a teacher knows; to see that all runs
+PHOTOGRAPHS, DRAWN = 700, 300  # steps by `auto`: to learn what a teacher knows; to see that all runs
 
 
 def lengthened(settings: dict[str, Any], train: Path, *, synthetic: bool, masked_only: bool = False) -> dict[str, Any]:
@@ -23,6 +23,6 @@ def lengthened(settings: dict[str, Any], train: Path, *, synthetic: bool, masked
     steps = max(1, batches_of(rows, settings["batch_size"], TRAINED_TOGETHER))
     least = settings["min_steps"]
     if least == "auto":
-        least = LEAST["drawn" if synthetic else "photographs"]
+        least = DRAWN if synthetic else PHOTOGRAPHS
     epochs = max(given, math.ceil(least / steps))
     return settings | {"epochs": epochs, "patience": patience and math.ceil(patience * epochs / given)}
