@@ -115,6 +115,7 @@ def another_page(page, served, width=1280):
 def drop(page, files, *names):
     page.set_input_files("#dd-files", [str(files / name) for name in names])
     page.locator(".dd-results").wait_for(timeout=60_000)
+    page.locator("#dd-table").wait_for(timeout=60_000)  # Gradio loads a button when it is first shown
     return page.locator(".dd-card")
 
 
