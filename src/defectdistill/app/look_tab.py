@@ -115,7 +115,9 @@ def look_tab(loaded: Loaded, collection: Collection, limits: Limits, uploads: Pa
     one_after_the_other = {"concurrency_id": "look", "api_visibility": "private", "show_progress_on": results}
     outputs = [results, download]
     # The session is put out again, or Gradio never lets go of what a closed tab has seen.
-    drop.submit(dropped, [session, model], [*outputs, session], **one_after_the_other)
+    # "multiple": by default Gradio drops in silence what is asked while the same is on its way.
+    drop.submit(dropped, [session, model], [*outputs, session], trigger_mode="multiple", **one_after_the_other)
     model.change(switched, [session, model], [*outputs, session], **one_after_the_other)
-    results.submit(clicked, [session], outputs, api_visibility="private", show_progress="hidden")
+    kept = {"trigger_mode": "multiple", "api_visibility": "private", "show_progress": "hidden"}
+    results.submit(clicked, [session], outputs, **kept)
     return LookTab(session, results, download, redrawn)
