@@ -317,23 +317,33 @@ def test_a_mask_can_be_drawn_by_keys_alone(page, files, served):
 
 
 @contextmanager
-def held_back(page, action):
-    """Send what the drawing asks for by this action only at the end of the block, as a busy server would do it."""
+def holding(page, words):
+    """Hold back what the page asks for with these words, as a busy server would; yield what waits, and let it go."""
     waiting = []
 
     def hold(route):
-        if f'"action":"{action}"' in (route.request.post_data or ""):
+        if words in (route.request.post_data or ""):
             waiting.append(route)
         else:
             route.continue_()
 
     page.route("**/queue/join*", hold)
-    yield
+    yield waiting
     page.wait_for_timeout(200)
-    assert len(waiting) == 1
-    with answered(page):
-        waiting[0].continue_()
+    for route in waiting:
+        route.continue_()
     page.unroute("**/queue/join*")
+
+
+@contextmanager
+def held_back(page, action):
+    """Send what the drawing asks for by this action only at the end of the block."""
+    with holding(page, f'"action":"{action}"') as waiting:
+        yield
+        page.wait_for_timeout(200)
+        assert len(waiting) == 1
+        with answered(page):
+            waiting.pop().continue_()
 
 
 def draw_a_dot(page):
@@ -439,15 +449,33 @@ def test_a_class_more_on_one_card_leaves_what_is_chosen_on_the_others(page, file
     cards.first.get_by_role("button", name="Keep for training").click()
     cards.first.get_by_text("Kept: collected/dent/0.png").wait_for()
     assert cards.nth(2).get_by_label("Name of the other class").is_visible()
-    keep, held = page.get_by_role("button", name="Keep for training"), []
-    page.route("**/queue/join**", lambda route: route.continue_() if held else held.append(route))
-    with page.expect_request("**/queue/join**"):
-        keep.nth(1).click()
-    page.wait_for_timeout(200)  # until the page knows that the first is on its way: the second must not be lost
-    keep.nth(2).click()
-    held[0].continue_()
+    for position in (1, 2):
+        cards.nth(position).get_by_role("button", name="Keep for training").click()
     cards.nth(1).get_by_text("Kept: collected/red_stain/1.png").wait_for()
     cards.nth(2).get_by_text("Kept: collected/crack/2.png").wait_for()
+
+
+def test_what_is_kept_or_dropped_while_another_is_on_its_way_is_not_lost(page, files):
+    """Gradio's default is to drop it in silence."""
+    cards = drop(page, files, "red_stain.png", "blue_stain.png")
+    with holding(page, '"action":"keep"') as waiting:
+        for number, label in enumerate(("red stain", "blue stain")):
+            cards.nth(number).get_by_role("combobox").select_option(label=label)
+            cards.nth(number).get_by_role("button", name="Keep for training").click()
+            page.wait_for_timeout(200)  # until the page knows that it is on its way
+    assert len(waiting) == 2
+    for number, label in enumerate(("red_stain", "blue_stain")):
+        cards.nth(number).get_by_text(f"Kept: collected/{label}/{label}.png").wait_for()
+    with holding(page, '"entries"') as waiting:
+        for count, name in enumerate(("red_stain.png", "one <b>more.jpg"), 1):
+            page.set_input_files("#dd-files", str(files / name))
+            for _ in range(50):
+                page.wait_for_timeout(100)
+                if len(waiting) == count:
+                    break
+    assert len(waiting) == 2
+    page.get_by_role("heading", name="one <b>more.jpg").wait_for()
+    assert cards.count() == 1
 
 
 def test_a_mask_that_was_not_saved_is_asked_about_before_another_photograph_takes_its_place(page, files):

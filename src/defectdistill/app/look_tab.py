@@ -112,12 +112,12 @@ def look_tab(loaded: Loaded, collection: Collection, limits: Limits, uploads: Pa
             batch.words[position] = kept
         return redrawn(state)
 
-    one_after_the_other = {"concurrency_id": "look", "api_visibility": "private", "show_progress_on": results}
+    # "multiple": by default Gradio drops in silence what is asked for while the same is on its way.
+    every = {"api_visibility": "private", "trigger_mode": "multiple"}
+    one_after_the_other = {"concurrency_id": "look", "show_progress_on": results}
     outputs = [results, download]
     # The session is put out again, or Gradio never lets go of what a closed tab has seen.
-    # "multiple": by default Gradio drops in silence what is asked while the same is on its way.
-    drop.submit(dropped, [session, model], [*outputs, session], trigger_mode="multiple", **one_after_the_other)
-    model.change(switched, [session, model], [*outputs, session], **one_after_the_other)
-    kept = {"trigger_mode": "multiple", "api_visibility": "private", "show_progress": "hidden"}
-    results.submit(clicked, [session], outputs, **kept)
+    drop.submit(dropped, [session, model], [*outputs, session], **every, **one_after_the_other)
+    model.change(switched, [session, model], [*outputs, session], api_visibility="private", **one_after_the_other)
+    results.submit(clicked, [session], outputs, **every, show_progress="hidden")
     return LookTab(session, results, download, redrawn)
